@@ -1,0 +1,3 @@
+//! The event-kafka command line.
+
+fn main() {}
