@@ -1,1 +1,3 @@
-//! The producer as state machines.
+//! The producer as state machines: no socket, no thread, no clock.
+
+pub mod settings;

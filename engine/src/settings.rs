@@ -1,0 +1,172 @@
+//! What the engine is told: plain values with their units in the types. Strings, aliases and
+//! ranges are the business of whoever fills these in.
+
+use std::time::Duration;
+
+/// Settings of one producer. The defaults are librdkafka's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where to find the cluster first; after that its own metadata says.
+    pub bootstrap: Vec<Endpoint>,
+    /// How this producer names itself to brokers (quotas and request logs go by it).
+    pub client_id: String,
+    /// How long a batch may wait for company.
+    pub linger: Duration,
+    /// Bytes of records after which a batch is full; a single larger record still gets a batch.
+    pub batch_bytes: usize,
+    /// Records after which a batch is full.
+    pub batch_messages: usize,
+    /// The largest record batch, headers included, and so the largest message.
+    pub message_max_bytes: usize,
+    /// The largest Produce request, unless a single batch is larger.
+    pub request_max_bytes: usize,
+    /// Messages held at most, from `publish` until their report was taken; `None` is no limit.
+    pub queue_max_messages: Option<usize>,
+    /// Bytes of memory held at most for messages (keys, headers, framing and slack included).
+    pub queue_max_bytes: usize,
+    /// Requests on the wire of one connection at most.
+    pub max_in_flight: usize,
+    /// How often a failed batch is sent again.
+    pub max_retries: u32,
+    /// The first wait before a failed request is sent again; doubles up to `retry_backoff_max`.
+    pub retry_backoff: Duration,
+    /// The longest such wait.
+    pub retry_backoff_max: Duration,
+    /// The first wait before a lost broker is connected again; doubles up to
+    /// `reconnect_backoff_max`, each time with a jitter of -25 % to +50 %.
+    pub reconnect_backoff: Duration,
+    /// The longest such wait.
+    pub reconnect_backoff_max: Duration,
+    /// How long a broker may take to answer any request.
+    pub request_timeout: Duration,
+    /// How long name resolution, TCP and the handshake may take together.
+    pub connection_setup_timeout: Duration,
+    /// Close a connection after so long without a request; `None` never does.
+    pub connections_max_idle: Option<Duration>,
+    /// Ask for metadata anew after so long; `None` only on errors.
+    pub metadata_refresh_interval: Option<Duration>,
+    /// How long a topic that the cluster does not know yet may take to appear.
+    pub topic_propagation_max: Duration,
+    /// How long a partition keeps the records without a key before another one is drawn; zero
+    /// draws anew for every record (KIP-480 by time, as librdkafka does it).
+    pub sticky_linger: Duration,
+    /// Which outcomes are reported.
+    pub reports: ReportMode,
+    /// Whether reports carry the record's key, value and timestamp. Memory is then held until
+    /// the report is taken.
+    pub report_records: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            bootstrap: Vec::new(),
+            client_id: "rdkafka".into(),
+            linger: Duration::from_millis(5),
+            batch_bytes: 1_000_000,
+            batch_messages: 10_000,
+            message_max_bytes: 1_000_000,
+            request_max_bytes: 8 << 20,
+            queue_max_messages: Some(100_000),
+            queue_max_bytes: 1 << 30,
+            max_in_flight: 1_000_000,
+            max_retries: i32::MAX as u32,
+            retry_backoff: Duration::from_millis(100),
+            retry_backoff_max: Duration::from_secs(1),
+            reconnect_backoff: Duration::from_millis(100),
+            reconnect_backoff_max: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(60),
+            connection_setup_timeout: Duration::from_secs(30),
+            connections_max_idle: None,
+            metadata_refresh_interval: Some(Duration::from_secs(300)),
+            topic_propagation_max: Duration::from_secs(30),
+            sticky_linger: Duration::from_millis(10),
+            reports: ReportMode::All,
+            report_records: false,
+        }
+    }
+}
+
+/// Settings of one topic. Two users of a topic share its batches only if these are equal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TopicSettings {
+    /// Whose acknowledgement makes a message delivered.
+    pub acks: Acks,
+    /// How long the leader may wait for its followers before it answers with an error.
+    pub request_timeout: Duration,
+    /// How long a message may take in all before it has failed; `None` is for ever.
+    pub message_timeout: Option<Duration>,
+    /// How a partition is chosen for a record that names none.
+    pub partitioner: Partitioner,
+}
+
+impl Default for TopicSettings {
+    fn default() -> Self {
+        Self {
+            acks: Acks::All,
+            request_timeout: Duration::from_secs(30),
+            message_timeout: Some(Duration::from_secs(300)),
+            partitioner: Partitioner::ConsistentRandom,
+        }
+    }
+}
+
+/// `acks`: whose acknowledgement counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Acks {
+    /// 0: nobody's. A message is delivered once it was handed to the socket.
+    None,
+    /// 1: the leader's.
+    Leader,
+    /// -1: that of all in-sync replicas.
+    All,
+}
+
+impl Acks {
+    /// The number on the wire.
+    pub fn code(self) -> i16 {
+        match self {
+            Self::None => 0,
+            Self::Leader => 1,
+            Self::All => -1,
+        }
+    }
+}
+
+/// How a partition is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Partitioner {
+    /// CRC-32 of the key; records with a null or empty key stick to a random partition.
+    ConsistentRandom,
+}
+
+/// Which outcomes are reported to the application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReportMode {
+    /// None: counters alone tell.
+    None,
+    /// Failures only.
+    Errors,
+    /// One report for every accepted message.
+    All,
+}
+
+/// A broker's address as configured or advertised: a name, an IPv4 or an IPv6 address (without
+/// brackets), and a port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Endpoint {
+    /// The host.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
