@@ -1,3 +1,68 @@
-//! Developer commands.
+//! Developer commands: `cargo xtask COMMAND`.
 
-fn main() {}
+mod arguments;
+
+use std::process::ExitCode;
+
+use arguments::Arguments;
+use xtask::kafka::{self, UpOptions};
+use xtask::{Error, Result};
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  kafka up [--port P] [--partitions N] [--fresh]
+                       a real Apache Kafka on loopback for hands-on work
+  kafka down           stops it; its data stays for the next `up` (without --fresh)
+";
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::new(std::env::args().skip(1));
+    match run(&mut arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            if matches!(error, Error::Usage(_)) {
+                eprint!("\n{USAGE}");
+            }
+            error.exit_code()
+        }
+    }
+}
+
+fn run(arguments: &mut Arguments) -> Result<()> {
+    match arguments.word().as_deref() {
+        Some("kafka") => run_kafka(arguments),
+        Some("help" | "--help" | "-h") => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        Some(other) => Err(Error::Usage(format!("there is no command `{other}`"))),
+        None => Err(Error::Usage("a command is missing".to_owned())),
+    }
+}
+
+fn run_kafka(arguments: &mut Arguments) -> Result<()> {
+    match arguments.word().as_deref() {
+        Some("up") => {
+            let nodes: u16 = arguments.value("--nodes")?.unwrap_or(1);
+            let options = UpOptions {
+                port: arguments.value("--port")?,
+                partitions: arguments.value("--partitions")?,
+                fresh: arguments.flag("--fresh"),
+            };
+            arguments.finish()?;
+            if nodes != 1 {
+                return Err(Error::Usage(format!(
+                    "--nodes {nodes}: only 1 node for now"
+                )));
+            }
+            kafka::up(&options)
+        }
+        Some("down") => {
+            arguments.finish()?;
+            kafka::down()
+        }
+        _ => Err(Error::Usage("kafka wants `up` or `down`".to_owned())),
+    }
+}

@@ -1,0 +1,168 @@
+//! Whether a node answers as a cluster that can be worked with.
+//!
+//! Two requests, written out by hand: asking with the codec under test would make every broken codec
+//! look like a broken broker, and a Kafka library would multiply the time to build `xtask`.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Child;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::layout::Layout;
+use crate::{Error, Result};
+
+const START_LIMIT: Duration = Duration::from_secs(120);
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+/// Waits until the node is ready, has ended, or two minutes have passed.
+pub(super) fn wait(layout: &Layout, process: &mut Child) -> Result<()> {
+    let deadline = Instant::now() + START_LIMIT;
+    loop {
+        let why = match ask(layout.address()) {
+            Ok(()) => return Ok(()),
+            Err(why) => why,
+        };
+        let ended = process
+            .try_wait()
+            .map_err(Error::io("asking after Kafka's process"))?;
+        let trouble = match ended {
+            Some(status) => format!("Kafka ended while starting ({status})"),
+            None if Instant::now() >= deadline => {
+                format!(
+                    "Kafka was not ready after {} s ({why})",
+                    START_LIMIT.as_secs()
+                )
+            }
+            None => {
+                thread::sleep(Duration::from_millis(50));
+                continue;
+            }
+        };
+        let (log, tail) = (layout.log(), layout.log_tail());
+        return Err(Error::Failed(format!(
+            "{trouble}; {} ends with:\n{tail}",
+            log.display()
+        )));
+    }
+}
+
+/// Ready means: a controller is known, and producer ids are handed out.
+fn ask(address: SocketAddr) -> io::Result<()> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(ANSWER_LIMIT))?;
+
+    let metadata = exchange(&mut stream, METADATA_V4)?;
+    match controller(&mut Fields(&metadata)) {
+        Some(0..) => {}
+        Some(_) => return Err(io::Error::other("no controller yet")),
+        None => return Err(io::Error::other("a cut-off Metadata answer")),
+    }
+    let init = exchange(&mut stream, INIT_PRODUCER_ID_V0)?;
+    match init_producer_id_error(&mut Fields(&init)) {
+        Some(0) => Ok(()),
+        Some(code) => Err(io::Error::other(format!(
+            "no producer ids yet (error {code})"
+        ))),
+        None => Err(io::Error::other("a cut-off InitProducerId answer")),
+    }
+}
+
+/// Header v1 (API 3, version 4, correlation 1, no client id), no topics, no creation of topics.
+const METADATA_V4: &[u8] = &[0, 3, 0, 4, 0, 0, 0, 1, 0xff, 0xff, 0, 0, 0, 0, 0];
+
+/// Header v1 (API 22, version 0, correlation 2, no client id), no transaction, time-out 1000 ms.
+const INIT_PRODUCER_ID_V0: &[u8] = &[
+    0, 22, 0, 0, 0, 0, 0, 2, 0xff, 0xff, 0xff, 0xff, 0, 0, 0x03, 0xe8,
+];
+
+fn exchange(stream: &mut TcpStream, request: &[u8]) -> io::Result<Vec<u8>> {
+    let length = u32::try_from(request.len()).expect("requests here are short");
+    stream.write_all(&[&length.to_be_bytes(), request].concat())?;
+    let mut length = [0; 4];
+    stream.read_exact(&mut length)?;
+    let mut answer = Vec::new();
+    let length = u64::from(u32::from_be_bytes(length));
+    stream.take(length).read_to_end(&mut answer)?;
+    Ok(answer)
+}
+
+/// The controller's id out of a Metadata v4 answer; negative while there is none.
+fn controller(answer: &mut Fields<'_>) -> Option<i32> {
+    let (_correlation, _throttle) = (answer.i32()?, answer.i32()?);
+    for _broker in 0..answer.i32()? {
+        let (_id, _host, _port, _rack) = (
+            answer.i32()?,
+            answer.string()?,
+            answer.i32()?,
+            answer.string()?,
+        );
+    }
+    let _cluster_id = answer.string()?;
+    answer.i32()
+}
+
+fn init_producer_id_error(answer: &mut Fields<'_>) -> Option<i16> {
+    let (_correlation, _throttle) = (answer.i32()?, answer.i32()?);
+    answer.i16()
+}
+
+/// What is left of an answer; every reader says `None` when it ends too early.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    fn i16(&mut self) -> Option<i16> {
+        self.array().map(i16::from_be_bytes)
+    }
+
+    fn i32(&mut self) -> Option<i32> {
+        self.array().map(i32::from_be_bytes)
+    }
+
+    /// A string; null reads as empty.
+    fn string(&mut self) -> Option<&'a [u8]> {
+        let length = usize::try_from(self.i16()?).unwrap_or(0);
+        let (string, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(string)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (array, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*array)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Correlation, throttle, one broker (id 1, "h", 9092, no rack), cluster "c", controller 1.
+    const METADATA: &[u8] = &[
+        0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 1, b'h', 0, 0, 0x23, 0x84, 0xff, 0xff,
+        0, 1, b'c', 0, 0, 0, 1,
+    ];
+
+    #[test]
+    fn the_controller_is_read_past_brokers_and_a_null_rack() {
+        assert_eq!(controller(&mut Fields(METADATA)), Some(1));
+    }
+
+    #[test]
+    fn a_cut_off_answer_is_no_answer() {
+        for end in 0..METADATA.len() {
+            assert_eq!(
+                controller(&mut Fields(&METADATA[..end])),
+                None,
+                "cut at {end}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_error_code_of_init_producer_id_is_seen() {
+        let loading = [0, 0, 0, 2, 0, 0, 0, 0, 0, 14];
+        assert_eq!(init_producer_id_error(&mut Fields(&loading)), Some(14));
+    }
+}
