@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -66,11 +67,14 @@ pub(super) struct Supervised {
 
 impl Supervised {
     pub(super) fn start(layout: &Layout) -> Result<Self> {
-        let mut java = spawn(layout)?;
+        Self::watch(spawn(layout)?, &layout.data())
+    }
+
+    fn watch(mut java: Child, data: &Path) -> Result<Self> {
         let watchdog = Command::new("sh")
             .args(["-c", WATCHDOG, "watchdog"])
             .arg(java.id().to_string())
-            .arg(layout.data())
+            .arg(data)
             .stdin(Stdio::piped())
             .process_group(0)
             .spawn();
@@ -150,4 +154,41 @@ fn java(layout: &Layout) -> Result<Command> {
         .stdout(out)
         .stderr(err);
     Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::{env, fs, process};
+
+    use super::*;
+
+    #[test]
+    fn a_node_and_its_data_go_when_their_owner_dies() {
+        let data = env::temp_dir().join(format!("event-kafka-watchdog-{}", process::id()));
+        fs::create_dir(&data).unwrap();
+        let mut supervised = Supervised::watch(sleeper(), &data).unwrap();
+
+        // What the system does to the pipes of a process that dies.
+        drop(supervised.watchdog.stdin.take());
+
+        assert_eq!(supervised.java.wait().unwrap().signal(), Some(9));
+        supervised.watchdog.wait().unwrap();
+        assert!(!data.exists());
+    }
+
+    #[test]
+    fn a_node_that_is_ended_in_order_keeps_its_data() {
+        let data = env::temp_dir().join(format!("event-kafka-ended-{}", process::id()));
+        fs::create_dir(&data).unwrap();
+        let supervised = Supervised::watch(sleeper(), &data).unwrap();
+
+        supervised.end(Signal::TERM).unwrap();
+
+        fs::remove_dir(&data).unwrap();
+    }
+
+    fn sleeper() -> Child {
+        Command::new("sleep").arg("600").spawn().unwrap()
+    }
 }
