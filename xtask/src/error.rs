@@ -35,6 +35,14 @@ impl Error {
         move |source| Self::Io { doing, source }
     }
 
+    /// The same error with the name of the step that it ended.
+    pub fn in_step(self, step: &str) -> Self {
+        match self {
+            Self::Failed(_) | Self::Io { .. } => Self::Failed(format!("step `{step}`: {self}")),
+            Self::Usage(_) | Self::Missing { .. } => self,
+        }
+    }
+
     /// The exit code of a command that ends with this error: 2 usage, 3 something to install, otherwise 1.
     pub fn exit_code(&self) -> ExitCode {
         match self {

@@ -1,6 +1,14 @@
 //! Developer commands: `cargo xtask COMMAND`.
 
 mod arguments;
+mod command;
+mod containers;
+mod elf;
+mod fuzz;
+mod install;
+mod steps;
+mod tally;
+mod test;
 
 use std::process::ExitCode;
 
@@ -11,6 +19,9 @@ use xtask::{Error, Result};
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
+  test [--no-broker]   every check and test, a real broker included; installs what is missing
+  fuzz [--seconds S] [TARGET]
+                       the fuzz targets, one after another, 60 s each unless told otherwise
   kafka up [--port P] [--partitions N] [--fresh]
                        a real Apache Kafka on loopback for hands-on work
   kafka down           stops it; its data stays for the next `up` (without --fresh)
@@ -32,6 +43,8 @@ fn main() -> ExitCode {
 
 fn run(arguments: &mut Arguments) -> Result<()> {
     match arguments.word().as_deref() {
+        Some("test") => run_test(arguments),
+        Some("fuzz") => run_fuzz(arguments),
         Some("kafka") => run_kafka(arguments),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");
@@ -40,6 +53,20 @@ fn run(arguments: &mut Arguments) -> Result<()> {
         Some(other) => Err(Error::Usage(format!("there is no command `{other}`"))),
         None => Err(Error::Usage("a command is missing".to_owned())),
     }
+}
+
+fn run_test(arguments: &mut Arguments) -> Result<()> {
+    let with_broker = !arguments.flag("--no-broker");
+    arguments.finish()?;
+    test::run_all(with_broker)
+}
+
+fn run_fuzz(arguments: &mut Arguments) -> Result<()> {
+    let seconds = arguments.value("--seconds")?.unwrap_or(60);
+    let target = arguments.word();
+    arguments.finish()?;
+    install::for_fuzzing()?;
+    fuzz::run_targets(seconds, target.as_deref())
 }
 
 fn run_kafka(arguments: &mut Arguments) -> Result<()> {
@@ -53,10 +80,10 @@ fn run_kafka(arguments: &mut Arguments) -> Result<()> {
             };
             arguments.finish()?;
             if nodes != 1 {
-                return Err(Error::Usage(format!(
-                    "--nodes {nodes}: only 1 node for now"
-                )));
+                let text = format!("--nodes {nodes}: a cluster has 1 node for now");
+                return Err(Error::Usage(text));
             }
+            install::for_brokers()?;
             kafka::up(&options)
         }
         Some("down") => {

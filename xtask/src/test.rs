@@ -1,0 +1,235 @@
+//! `cargo xtask test`: all that has to hold before a change is taken, in one run.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::{self, Command};
+
+use xtask::kafka::{KAFKA_VERSION, Node};
+use xtask::{Error, Result};
+
+use crate::command::{cargo, output, run, run_by_line, target_folder};
+use crate::containers::{BROKERS, Containers};
+use crate::install::{self, MUSL};
+use crate::steps::Steps;
+use crate::tally::Tally;
+use crate::{elf, fuzz};
+
+/// Seconds for each fuzz target: enough to see that the targets build, run and meet no easy crash.
+const FUZZ_SECONDS: u32 = 20;
+
+/// `tests/support` reads these two.
+const BOOTSTRAP: &str = "EVENT_KAFKA_TEST_BOOTSTRAP";
+const NO_BROKER: &str = "EVENT_KAFKA_NO_BROKER";
+
+/// Takes every step, up to the first that fails, and says at the end what was tested.
+pub(crate) fn run_all(with_broker: bool) -> Result<()> {
+    let mut session = Session::new(with_broker);
+    let result = session.take_steps();
+    session.print_summary();
+    result
+}
+
+struct Session {
+    steps: Steps,
+    tally: Tally,
+    broker: Broker,
+    containers: &'static str,
+}
+
+/// What the integration tests run against.
+enum Broker {
+    LeftOut,
+    /// To be started when its step comes.
+    Awaited,
+    /// Named by the environment.
+    Outside(String),
+    Own(Node),
+}
+
+impl Session {
+    fn new(with_broker: bool) -> Self {
+        let broker = match env::var(BOOTSTRAP) {
+            _ if !with_broker => Broker::LeftOut,
+            Ok(bootstrap) => Broker::Outside(bootstrap),
+            Err(_) => Broker::Awaited,
+        };
+        Self {
+            steps: Steps::default(),
+            tally: Tally::default(),
+            broker,
+            containers: "not run",
+        }
+    }
+
+    /// Cheap checks first, then the tests, then what takes long to build.
+    fn take_steps(&mut self) -> Result<()> {
+        let with_broker = !matches!(self.broker, Broker::LeftOut);
+        self.steps
+            .take("tools", || install::for_tests(with_broker))?;
+        self.steps
+            .take("format", || run(&mut cargo(&["fmt", "--all", "--check"])))?;
+        self.steps.take("lints", lints)?;
+        self.steps.take("dependencies", dependencies)?;
+        if let Broker::Awaited = self.broker {
+            let node = self.steps.take("broker", start_broker)?;
+            self.broker = Broker::Own(node);
+        }
+        let (broker, tally) = (&self.broker, &mut self.tally);
+        self.steps.take("tests", || {
+            let arguments = ["--workspace", "--lib", "--bins", "--tests", "--examples"];
+            cargo_test(&arguments, broker.bootstrap().as_deref(), tally)
+        })?;
+        self.steps.take("doc tests", || {
+            cargo_test(&["--workspace", "--doc"], None, tally)
+        })?;
+        if with_broker {
+            self.containers = self.steps.take("containers", || containers(tally))?;
+        }
+        self.steps
+            .take("fuzz smoke", || fuzz::run_targets(FUZZ_SECONDS, None))?;
+        self.steps.take("static binary", || {
+            static_binary(broker.bootstrap().as_deref())
+        })
+    }
+
+    fn print_summary(&self) {
+        self.steps.print_times();
+        println!(
+            "\nbrokers: {}; containers: {}",
+            self.broker, self.containers
+        );
+        println!("{}", self.tally);
+        if let Broker::LeftOut = self.broker {
+            println!("the real broker was left out (--no-broker)");
+        }
+    }
+}
+
+impl Broker {
+    fn bootstrap(&self) -> Option<String> {
+        match self {
+            Self::LeftOut | Self::Awaited => None,
+            Self::Outside(bootstrap) => Some(bootstrap.clone()),
+            Self::Own(node) => Some(node.address().to_string()),
+        }
+    }
+}
+
+impl std::fmt::Display for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::LeftOut => write!(f, "none"),
+            Self::Awaited => write!(f, "none yet"),
+            Self::Outside(bootstrap) => write!(f, "{bootstrap} (from {BOOTSTRAP})"),
+            Self::Own(node) => {
+                write!(
+                    f,
+                    "Apache Kafka {KAFKA_VERSION}, 1 node, {}",
+                    node.address()
+                )
+            }
+        }
+    }
+}
+
+fn lints() -> Result<()> {
+    run(&mut cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))
+}
+
+/// Licences, sources, and no crate that compiles C (`deny.toml`).
+fn dependencies() -> Result<()> {
+    run(&mut cargo(&[
+        "deny",
+        "--all-features",
+        "check",
+        "bans",
+        "licenses",
+        "sources",
+    ]))
+}
+
+fn start_broker() -> Result<Node> {
+    let node = Node::start()?;
+    println!("Apache Kafka {KAFKA_VERSION} at {}", node.address());
+    Ok(node)
+}
+
+/// Without a broker the tests that need one skip themselves.
+fn cargo_test(arguments: &[&str], bootstrap: Option<&str>, tally: &mut Tally) -> Result<()> {
+    let mut command = cargo(&["test", "--no-fail-fast"]);
+    command.args(arguments);
+    match bootstrap {
+        Some(bootstrap) => command.env(BOOTSTRAP, bootstrap),
+        None => command.env(NO_BROKER, "1"),
+    };
+    run_by_line(command, |line| {
+        tally.read(line);
+        println!("{line}");
+    })
+}
+
+/// The integration tests once more against each broker in a container.
+fn containers(tally: &mut Tally) -> Result<&'static str> {
+    let Some(_running) = Containers::start()? else {
+        println!("containers: not run");
+        return Ok("not run");
+    };
+    for (name, address) in BROKERS {
+        println!("-- {name} at {address}");
+        cargo_test(
+            &["--package", "event-kafka", "--test", "*"],
+            Some(address),
+            tally,
+        )?;
+    }
+    Ok("Apache Kafka, Redpanda")
+}
+
+/// The command line as it is shipped: built without a C compiler, static, and able to publish.
+fn static_binary(bootstrap: Option<&str>) -> Result<()> {
+    let mut build = cargo(&["build", "--release", "--package", "event-kafka-cli"]);
+    run(build
+        .args(["--target", MUSL])
+        .env("CC", "/bin/false")
+        .env("CXX", "/bin/false"))?;
+    let program = target_folder()
+        .join(MUSL)
+        .join("release")
+        .join("event-kafka");
+    elf::expect_static(&program)?;
+    println!("{} is static", program.display());
+    bootstrap.map_or(Ok(()), |bootstrap| {
+        publish_and_read_back(program, bootstrap)
+    })
+}
+
+fn publish_and_read_back(program: PathBuf, bootstrap: &str) -> Result<()> {
+    let message = "from the static binary";
+    let topic = format!("static-binary-{}", process::id());
+    run(Command::new(program).args(["publish", &format!("kafka:{bootstrap}/{topic}"), message]))?;
+    let read = output(Command::new("kcat").args([
+        "-b",
+        bootstrap,
+        "-C",
+        "-t",
+        &topic,
+        "-o",
+        "beginning",
+        "-e",
+        "-q",
+    ]))?;
+    if read.trim_end() != message {
+        return Err(Error::Failed(format!(
+            "kcat read {read:?} instead of {message:?}"
+        )));
+    }
+    println!("kcat read what the static binary published");
+    Ok(())
+}
