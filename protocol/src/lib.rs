@@ -35,6 +35,6 @@ pub use primitives::{
 
 /// The most bytes that decoding a message allocates, per byte of input.
 ///
-/// The worst case is a Produce request whose topics are all empty: three bytes on the wire and a
-/// [`message::ProduceTopic`] in memory, with partitions announced on top.
+/// The worst case is a Produce request of a flexible version that announces nothing but topics,
+/// three bytes each, and in the first of them nothing but partitions: about 25.
 pub const MAX_AMPLIFICATION: usize = 32;
