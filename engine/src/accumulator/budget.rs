@@ -1,0 +1,106 @@
+//! What may be held: messages until their report was taken, bytes until their memory is free.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::segment::Funding;
+use crate::signal::Signal;
+
+#[derive(Debug)]
+pub(crate) struct Budget {
+    messages: Quota,
+    bytes: Quota,
+    room: Signal,
+}
+
+impl Budget {
+    pub(crate) fn new(max_messages: Option<usize>, max_bytes: usize) -> Self {
+        Self {
+            messages: Quota::new(max_messages.unwrap_or(usize::MAX)),
+            bytes: Quota::new(max_bytes),
+            room: Signal::default(),
+        }
+    }
+
+    pub(crate) fn messages(&self) -> &Quota {
+        &self.messages
+    }
+
+    pub(crate) fn bytes(&self) -> &Quota {
+        &self.bytes
+    }
+
+    /// Notified whenever something was given back.
+    pub(crate) fn room(&self) -> &Signal {
+        &self.room
+    }
+
+    pub(crate) fn release_messages(&self, count: usize) {
+        self.messages.release(count);
+        self.room.notify();
+    }
+
+    pub(crate) fn release_bytes(&self, count: usize) {
+        self.bytes.release(count);
+        self.room.notify();
+    }
+}
+
+/// A count that never stays above its limit.
+#[derive(Debug)]
+pub(crate) struct Quota {
+    used: AtomicUsize,
+    limit: usize,
+}
+
+impl Quota {
+    fn new(limit: usize) -> Self {
+        Self { used: AtomicUsize::new(0), limit }
+    }
+
+    pub(crate) fn take(&self, count: usize) -> bool {
+        let before = self.used.fetch_add(count, Ordering::Relaxed);
+        let fits = before.saturating_add(count) <= self.limit;
+        if !fits {
+            self.used.fetch_sub(count, Ordering::Relaxed);
+        }
+        fits
+    }
+
+    pub(crate) fn charge(&self, count: usize, funding: Funding) -> bool {
+        match funding {
+            Funding::Budget => self.take(count),
+            Funding::Granted => {
+                self.used.fetch_add(count, Ordering::Relaxed);
+                true
+            }
+        }
+    }
+
+    pub(crate) fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// SeqCst pairs with `Signal::register`: who registers and then sees no room is notified.
+    fn release(&self, count: usize) {
+        self.used.fetch_sub(count, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quota_refuses_what_would_pass_its_limit_and_keeps_nothing_of_it() {
+        let quota = Quota::new(10);
+        assert!(quota.take(7));
+        assert!(!quota.take(4));
+        assert!(quota.take(3));
+        quota.release(10);
+        assert_eq!(quota.used(), 0);
+    }
+}

@@ -1,0 +1,236 @@
+//! Where messages wait: encoded at publish, per partition, within a budget. The only part of the
+//! engine that threads share.
+
+mod batch;
+mod budget;
+mod opaques;
+mod partition;
+mod partitioner;
+mod segment;
+mod topic;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+pub(crate) use batch::{Batch, BatchLimits, Settlement};
+use budget::Budget;
+pub(crate) use opaques::Opaques;
+pub(crate) use partition::{Partition, QueueState};
+pub(crate) use segment::Memory;
+pub(crate) use topic::Route;
+pub use topic::{Record, Topic};
+
+use crate::report::ReportQueue;
+use crate::settings::{Settings, TopicSettings};
+use crate::signal::Signal;
+use crate::time::Time;
+
+/// Whether the I/O thread has to be roused: it sleeps, and past the time at which there is
+/// something to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Wake {
+    /// It will look in time by itself.
+    No,
+    /// Rouse it.
+    Yes,
+}
+
+/// Something that changed in the accumulator, for the I/O thread to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// A topic is new, or its stage got its first record.
+    Topic(u32),
+    /// The queue of a partition (by the sender's number) has something to drain.
+    Partition(u32),
+    /// A flush began, or a purge or the end was asked for.
+    Control,
+}
+
+/// The topics of one producer and what they share.
+#[derive(Debug)]
+pub struct Accumulator {
+    core: Arc<Core>,
+    topics: Mutex<Topics>,
+}
+
+#[derive(Debug, Default)]
+struct Topics {
+    by_meaning: HashMap<(Arc<str>, TopicSettings), Arc<Topic>>,
+    by_slot: Vec<Arc<Topic>>,
+    closed: bool,
+}
+
+/// Messages accepted since the start, and what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Balance {
+    /// Accepted by `publish`.
+    pub accepted: u64,
+    /// Delivered.
+    pub delivered: u64,
+    /// Failed.
+    pub failed: u64,
+    /// Accepted and without an outcome so far.
+    pub held: u64,
+}
+
+impl Accumulator {
+    /// `seed` makes the choice of partitions repeatable.
+    pub fn new(settings: Settings, seed: u64) -> Arc<Self> {
+        Arc::new(Self { core: Core::new(settings, seed), topics: Mutex::default() })
+    }
+
+    /// The topic of this name and these settings, made at its first use; `None` after the end.
+    pub fn topic(&self, name: &str, settings: &TopicSettings) -> Option<(Arc<Topic>, Wake)> {
+        let mut topics = self.topics.lock();
+        if topics.closed {
+            return None;
+        }
+        let meaning = (Arc::from(name), settings.clone());
+        if let Some(known) = topics.by_meaning.get(&meaning) {
+            return Some((Arc::clone(known), Wake::No));
+        }
+        let slot = topics.by_slot.len() as u32;
+        let name = Arc::clone(&meaning.0);
+        let topic = Arc::new(Topic::new(name, settings.clone(), slot, &self.core));
+        topics.by_slot.push(Arc::clone(&topic));
+        topics.by_meaning.insert(meaning, Arc::clone(&topic));
+        let wake = self.core.announce(Work::Topic(slot), Time::default());
+        Some((topic, wake))
+    }
+
+    /// What this producer was told.
+    pub fn settings(&self) -> &Settings {
+        &self.core.settings
+    }
+
+    /// Outcomes that wait for the application.
+    pub fn reports(&self) -> &ReportQueue {
+        &self.core.reports
+    }
+
+    /// Notified when the budget has room again.
+    pub fn room(&self) -> &Signal {
+        self.core.memory.budget().room()
+    }
+
+    /// Notified whenever messages got their outcome.
+    pub fn settled(&self) -> &Signal {
+        &self.core.settled
+    }
+
+    /// Messages and bytes charged to the budget.
+    pub fn queued(&self) -> (usize, usize) {
+        let budget = self.core.memory.budget();
+        (budget.messages().used(), budget.bytes().used())
+    }
+
+    /// Sends without lingering until [`Accumulator::end_flush`].
+    pub fn begin_flush(&self) -> Wake {
+        self.core.flushing.fetch_add(1, Ordering::SeqCst);
+        self.core.announce(Work::Control, Time::default())
+    }
+
+    /// Ends what [`Accumulator::begin_flush`] began.
+    pub fn end_flush(&self) {
+        self.core.flushing.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// The balance over all topics.
+    pub fn balance(&self) -> Balance {
+        let topics = self.all();
+        let totals = topics.iter().map(|topic| topic.totals());
+        let sum = totals.fold(Balance::default(), |sum, (accepted, delivered, failed)| Balance {
+            accepted: sum.accepted + accepted,
+            delivered: sum.delivered + delivered,
+            failed: sum.failed + failed,
+            held: 0,
+        });
+        Balance { held: sum.accepted - sum.delivered - sum.failed, ..sum }
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    pub(crate) fn at(&self, slot: u32) -> Arc<Topic> {
+        Arc::clone(&self.topics.lock().by_slot[slot as usize])
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Topic>> {
+        self.topics.lock().by_slot.clone()
+    }
+
+    /// No topic is made any more.
+    pub(crate) fn close(&self) {
+        self.topics.lock().closed = true;
+    }
+}
+
+/// What the topics of one producer share.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) settings: Settings,
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) reports: ReportQueue,
+    pub(crate) settled: Signal,
+    seed: u64,
+    flushing: AtomicUsize,
+    work: Mutex<Vec<Work>>,
+    roused: AtomicBool,
+    /// When the I/O thread looks by itself; `Time::NEVER` while it is at work.
+    next_look: AtomicU64,
+}
+
+impl Core {
+    fn new(settings: Settings, seed: u64) -> Arc<Self> {
+        let budget = Budget::new(settings.queue_max_messages, settings.queue_max_bytes);
+        Arc::new(Self {
+            settings,
+            memory: Memory::new(budget),
+            reports: ReportQueue::default(),
+            settled: Signal::default(),
+            seed,
+            flushing: AtomicUsize::new(0),
+            work: Mutex::default(),
+            roused: AtomicBool::new(false),
+            next_look: AtomicU64::new(Time::NEVER.as_nanos()),
+        })
+    }
+
+    pub(crate) fn limits(&self) -> BatchLimits {
+        BatchLimits {
+            bytes: self.settings.batch_bytes.min(self.settings.message_max_bytes),
+            messages: self.settings.batch_messages,
+        }
+    }
+
+    pub(crate) fn is_flushing(&self) -> bool {
+        self.flushing.load(Ordering::SeqCst) > 0
+    }
+
+    /// Leaves `work` for the I/O thread, which has to do something about it at `due`.
+    pub(crate) fn announce(&self, work: Work, due: Time) -> Wake {
+        self.work.lock().push(work);
+        let next_look = Time::from_nanos(self.next_look.load(Ordering::SeqCst));
+        let in_time = next_look <= due && !self.is_flushing();
+        if in_time || self.roused.swap(true, Ordering::SeqCst) { Wake::No } else { Wake::Yes }
+    }
+
+    /// The I/O thread looks: whoever announces work from now on has to rouse it.
+    pub(crate) fn look(&self) -> Vec<Work> {
+        self.next_look.store(Time::NEVER.as_nanos(), Ordering::SeqCst);
+        self.roused.store(false, Ordering::SeqCst);
+        std::mem::take(&mut *self.work.lock())
+    }
+
+    /// The I/O thread will look again at `next` by itself. False if work came in meanwhile: its
+    /// publisher may have relied on a look that is over.
+    pub(crate) fn rest_until(&self, next: Time) -> bool {
+        self.next_look.store(next.as_nanos(), Ordering::SeqCst);
+        self.work.lock().is_empty()
+    }
+}

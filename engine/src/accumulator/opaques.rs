@@ -1,0 +1,61 @@
+//! The publishers' opaque values of a batch, charged to the budget until their reports were taken.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::segment::{Funding, Memory};
+
+const FIRST_CAPACITY: usize = 16;
+
+#[derive(Debug)]
+pub(crate) struct Opaques {
+    values: Vec<u64>,
+    charged: usize,
+    memory: Arc<Memory>,
+}
+
+impl Opaques {
+    pub(crate) fn new(memory: &Arc<Memory>) -> Self {
+        Self { values: Vec::new(), charged: 0, memory: Arc::clone(memory) }
+    }
+
+    /// False if the budget has no memory for one more.
+    pub(crate) fn push(&mut self, opaque: u64, funding: Funding) -> bool {
+        if self.values.len() == self.values.capacity() && !self.grow(funding) {
+            return false;
+        }
+        self.values.push(opaque);
+        true
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u64] {
+        &self.values
+    }
+
+    /// A copy of some, for a range that is settled before the rest of its batch.
+    pub(crate) fn copy(&self, range: Range<u32>) -> Self {
+        let mut copy = Self::new(&self.memory);
+        for opaque in &self.values[range.start as usize..range.end as usize] {
+            copy.push(*opaque, Funding::Granted);
+        }
+        copy
+    }
+
+    fn grow(&mut self, funding: Funding) -> bool {
+        let capacity = self.values.capacity();
+        let more = capacity.max(FIRST_CAPACITY);
+        let charge = more * size_of::<u64>();
+        if !self.memory.budget().bytes().charge(charge, funding) {
+            return false;
+        }
+        self.charged += charge;
+        self.values.reserve_exact(more);
+        true
+    }
+}
+
+impl Drop for Opaques {
+    fn drop(&mut self) {
+        self.memory.budget().release_bytes(self.charged);
+    }
+}

@@ -1,0 +1,296 @@
+//! A topic as its publishers see it: a route to partitions, or a stage while there is none.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use kafka_wire::record::Header;
+use parking_lot::{Mutex, MutexGuard};
+
+use super::batch::{Batch, Entry, Settlement};
+use super::partition::{Change, Partition, Queue};
+use super::partitioner::Chooser;
+use super::{Core, Wake, Work};
+use crate::error::PublishError;
+use crate::report::Completion;
+use crate::settings::TopicSettings;
+use crate::time::{Clock, Time};
+
+/// A message to publish. Everything is borrowed: it is encoded before `publish` returns.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Record<'a> {
+    /// The key, which decides the partition where none is given.
+    pub key: Option<&'a [u8]>,
+    /// The payload; `None` is a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// Headers, in this order; a name may come more than once.
+    pub headers: &'a [Header<'a>],
+    /// The partition, from 0; `None` lets the partitioner choose.
+    pub partition: Option<i32>,
+    /// When the event happened, in milliseconds since 1970; `None` is now.
+    pub timestamp: Option<i64>,
+    /// Handed back with the report.
+    pub opaque: u64,
+}
+
+/// One topic of one producer.
+#[derive(Debug)]
+pub struct Topic {
+    name: Arc<str>,
+    settings: TopicSettings,
+    slot: u32,
+    core: Arc<Core>,
+    route: ArcSwap<Route>,
+    chooser: Chooser,
+    stage: Mutex<Stage>,
+    delivered: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// Where records of a topic can go. Empty until the cluster has said what partitions there are.
+#[derive(Debug, Default)]
+pub(crate) struct Route {
+    pub(crate) partitions: Vec<Arc<Partition>>,
+    /// Partitions that have a leader, ascending.
+    pub(crate) available: Vec<u32>,
+}
+
+impl Route {
+    pub(crate) fn is_available(&self, partition: u32) -> bool {
+        self.available.binary_search(&partition).is_ok()
+    }
+}
+
+impl Topic {
+    pub(super) fn new(
+        name: Arc<str>,
+        settings: TopicSettings,
+        slot: u32,
+        core: &Arc<Core>,
+    ) -> Self {
+        let seed = core.seed ^ u64::from(slot) << 32;
+        Self {
+            name,
+            settings,
+            slot,
+            core: Arc::clone(core),
+            route: ArcSwap::default(),
+            chooser: Chooser::new(core.settings.sticky_linger, seed),
+            stage: Mutex::new(Stage::new(core)),
+            delivered: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+        }
+    }
+
+    /// The topic's name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// What it was opened with.
+    pub fn settings(&self) -> &TopicSettings {
+        &self.settings
+    }
+
+    /// Accepts a message: encodes it into the open batch of its partition. Never blocks on I/O and
+    /// makes no system call; an error gives nothing away. The caller rouses the I/O thread if
+    /// [`Wake`] says so.
+    pub fn publish(
+        &self,
+        clock: &(impl Clock + ?Sized),
+        record: &Record<'_>,
+        completion: Option<Completion>,
+    ) -> Result<Wake, PublishError> {
+        let mut entry = Entry {
+            key: record.key,
+            value: record.value,
+            headers: record.headers,
+            timestamp: record.timestamp,
+            opaque: record.opaque,
+            completion,
+        };
+        self.check(record, entry.size_alone())?;
+        let budget = self.core.memory.budget();
+        if !budget.messages().take(1) {
+            return Err(PublishError::TooManyMessages { limit: budget.messages().limit() });
+        }
+        let accepted = self.accept(clock, record.partition, &mut entry);
+        if accepted.is_err() {
+            budget.release_messages(1);
+        }
+        accepted
+    }
+
+    fn check(&self, record: &Record<'_>, size: usize) -> Result<(), PublishError> {
+        let limit = self.core.settings.message_max_bytes;
+        if size > limit {
+            return Err(PublishError::MessageTooLarge { size, limit });
+        }
+        match record.timestamp {
+            Some(timestamp) if timestamp < 0 => Err(PublishError::InvalidTimestamp { timestamp }),
+            _ => Ok(()),
+        }
+    }
+
+    fn accept(
+        &self,
+        clock: &(impl Clock + ?Sized),
+        partition: Option<i32>,
+        entry: &mut Entry<'_, [Header<'_>]>,
+    ) -> Result<Wake, PublishError> {
+        let coarse = clock.coarse();
+        let route = self.route.load();
+        if !route.partitions.is_empty() {
+            return self.accept_at(&route, clock, coarse, partition, entry);
+        }
+        let mut stage = self.stage.lock();
+        // The stage may have been emptied, and the route laid, before the lock was ours.
+        let route = self.route.load();
+        if !route.partitions.is_empty() {
+            drop(stage);
+            return self.accept_at(&route, clock, coarse, partition, entry);
+        }
+        let change = stage.append(partition.unwrap_or(-1), entry, clock, coarse)?;
+        drop(stage);
+        Ok(match change {
+            Change::Opened(_) => self.core.announce(Work::Topic(self.slot), Time::default()),
+            Change::Joined | Change::Filled => Wake::No,
+        })
+    }
+
+    fn accept_at(
+        &self,
+        route: &Route,
+        clock: &(impl Clock + ?Sized),
+        coarse: Time,
+        partition: Option<i32>,
+        entry: &mut Entry<'_, [Header<'_>]>,
+    ) -> Result<Wake, PublishError> {
+        let count = route.partitions.len();
+        let chosen = match partition {
+            None => self.chooser.choose(entry.key, route, coarse),
+            Some(explicit) => usize::try_from(explicit)
+                .ok()
+                .filter(|index| *index < count)
+                .ok_or(PublishError::UnknownPartition { partition: explicit, count })?,
+        };
+        let partition = &route.partitions[chosen];
+        let change = partition.queue().append(entry, clock, coarse)?;
+        Ok(match change {
+            Change::Joined => Wake::No,
+            Change::Opened(opened) => {
+                let due = opened.after(self.core.settings.linger);
+                self.core.announce(Work::Partition(partition.lane()), due)
+            }
+            Change::Filled => {
+                self.core.announce(Work::Partition(partition.lane()), Time::default())
+            }
+        })
+    }
+
+    pub(crate) fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    pub(crate) fn route(&self) -> Arc<Route> {
+        self.route.load_full()
+    }
+
+    pub(crate) fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock()
+    }
+
+    /// Lays a route. What was staged goes to the partitions first, under the stage's lock, so that
+    /// no later record can overtake it. `reject` gets each staged record whose partition does not
+    /// exist, in a batch of its own, and that partition.
+    pub(crate) fn lay_route(&self, route: Route, now: Time, mut reject: impl FnMut(i32, Batch)) {
+        let mut stage = self.stage.lock();
+        while let Some(batch) = stage.queue.pop() {
+            let template = batch.successor(Time::default());
+            batch.take_apart(|_, mut entry, published| {
+                let target = stage.targets.pop_front().unwrap_or(-1);
+                let chosen = match usize::try_from(target) {
+                    Ok(explicit) => explicit,
+                    Err(_) => self.chooser.choose(entry.key, &route, now),
+                };
+                let open = || template.successor(published);
+                match route.partitions.get(chosen) {
+                    Some(partition) => partition.queue().adopt(&mut entry, published, open),
+                    None => reject(target, template.alone(&mut entry, published)),
+                }
+            });
+        }
+        self.route.store(Arc::new(route));
+    }
+
+    pub(crate) fn count_delivered(&self, count: u32) {
+        self.delivered.fetch_add(count.into(), Ordering::SeqCst);
+    }
+
+    pub(crate) fn count_failed(&self, count: u32) {
+        self.failed.fetch_add(count.into(), Ordering::SeqCst);
+    }
+
+    /// Messages accepted, delivered and failed since the start.
+    pub(crate) fn totals(&self) -> (u64, u64, u64) {
+        // Settled first: what is accepted meanwhile must not make the balance negative.
+        let delivered = self.delivered.load(Ordering::SeqCst);
+        let failed = self.failed.load(Ordering::SeqCst);
+        let staged = self.stage.lock().queue.accepted();
+        let route = self.route.load();
+        let direct: u64 = route.partitions.iter().map(|p| p.queue().accepted()).sum();
+        (staged + direct, delivered, failed)
+    }
+}
+
+/// Records of a topic whose partitions are not known, encoded already.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    queue: Queue,
+    /// The partition that each waiting record asks for; -1 leaves it to the partitioner.
+    targets: VecDeque<i32>,
+}
+
+impl Stage {
+    fn new(core: &Core) -> Self {
+        Self { queue: Queue::new(core.limits(), &core.memory), targets: VecDeque::new() }
+    }
+
+    fn append(
+        &mut self,
+        target: i32,
+        entry: &mut Entry<'_, [Header<'_>]>,
+        clock: &(impl Clock + ?Sized),
+        coarse: Time,
+    ) -> Result<Change, PublishError> {
+        let change = self.queue.append(entry, clock, coarse)?;
+        self.targets.push_back(target);
+        Ok(change)
+    }
+
+    /// Settles what is `timeout` old.
+    pub(crate) fn expire(
+        &mut self,
+        now: Time,
+        timeout: Duration,
+        mut settle: impl FnMut(&Batch, Settlement),
+    ) {
+        let targets = &mut self.targets;
+        self.queue.expire(now, timeout, |batch, settlement| {
+            targets.drain(..settlement.range.len());
+            settle(batch, settlement);
+        });
+    }
+
+    /// Settles everything.
+    pub(crate) fn purge(&mut self, settle: impl FnMut(&Batch, Settlement)) {
+        self.targets.clear();
+        self.queue.purge(settle);
+    }
+
+    pub(crate) fn queue(&mut self) -> &mut Queue {
+        &mut self.queue
+    }
+}

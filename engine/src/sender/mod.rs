@@ -1,0 +1,264 @@
+//! From partitions to brokers and back: what goes into the next request, and what its answer means
+//! for each batch.
+
+mod lane;
+mod request;
+mod settle;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use kafka_wire::{EncodeError, ErrorCode, Uuid};
+use kafka_wire::message::{ProducePartitionResponse, ProduceResponse};
+
+pub(crate) use lane::Lane;
+use lane::{Setback, retry_wait};
+pub(crate) use request::Cargo;
+pub(crate) use settle::settle;
+
+use crate::accumulator::Core;
+use crate::cluster::NodeId;
+use crate::error::{DeliveryError, Persisted};
+use crate::time::Time;
+
+/// A batch in a request: the partition's lane, and which of its parcels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shipment {
+    pub(crate) lane: u32,
+    pub(crate) parcel: u64,
+}
+
+/// The lanes, and for each broker those that have something for it.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    core: Arc<Core>,
+    lanes: Vec<Lane>,
+    outlets: HashMap<NodeId, Outlet>,
+}
+
+/// What one broker is to be sent.
+#[derive(Debug)]
+struct Outlet {
+    /// Lanes with something to send, the longest waiting first.
+    waiting: VecDeque<u32>,
+    /// When the first of them is due, or earlier.
+    due: Time,
+}
+
+impl Default for Outlet {
+    fn default() -> Self {
+        Self { waiting: VecDeque::new(), due: Time::NEVER }
+    }
+}
+
+/// What an answer to Produce said beyond single batches.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    /// A partition is led by another broker, or by none.
+    pub(crate) leaders_moved: bool,
+    /// Batches that the answer leaves out.
+    pub(crate) unanswered: Vec<Shipment>,
+}
+
+impl Sender {
+    pub(crate) fn new(core: &Arc<Core>) -> Self {
+        Self { core: Arc::clone(core), lanes: Vec::new(), outlets: HashMap::new() }
+    }
+
+    pub(crate) fn next_lane(&self) -> u32 {
+        self.lanes.len() as u32
+    }
+
+    pub(crate) fn add(&mut self, lane: Lane) {
+        self.lanes.push(lane);
+    }
+
+    pub(crate) fn lanes(&self) -> impl Iterator<Item = (u32, &Lane)> {
+        (0..).zip(&self.lanes)
+    }
+
+    pub(crate) fn lanes_mut(&mut self) -> impl Iterator<Item = &mut Lane> {
+        self.lanes.iter_mut()
+    }
+
+    pub(crate) fn lane(&self, lane: u32) -> &Lane {
+        &self.lanes[lane as usize]
+    }
+
+    pub(crate) fn lane_mut(&mut self, lane: u32) -> &mut Lane {
+        &mut self.lanes[lane as usize]
+    }
+
+    /// Puts a lane on its leader's list if it has something to send. Returns that leader.
+    pub(crate) fn list(&mut self, index: u32) -> Option<NodeId> {
+        let lane = &mut self.lanes[index as usize];
+        let (leader, due) = (lane.leader?, lane.due(&self.core));
+        if due == Time::NEVER {
+            return None;
+        }
+        let outlet = self.outlets.entry(leader).or_default();
+        if !std::mem::replace(&mut lane.listed, true) {
+            outlet.waiting.push_back(index);
+        }
+        outlet.due = outlet.due.min(due);
+        Some(leader)
+    }
+
+    /// Takes a lane off the list of a broker that does not lead it any more.
+    pub(crate) fn unlist(&mut self, index: u32, former: NodeId) {
+        if let Some(outlet) = self.outlets.get_mut(&former) {
+            outlet.waiting.retain(|other| *other != index);
+        }
+        self.lanes[index as usize].listed = false;
+    }
+
+    /// Everything that lingers may go: a flush began.
+    pub(crate) fn hurry(&mut self) -> Vec<NodeId> {
+        self.outlets.values_mut().for_each(|outlet| outlet.due = Time::default());
+        self.outlets.keys().copied().collect()
+    }
+
+    /// When this broker is to be sent something.
+    pub(crate) fn due(&self, node: NodeId) -> Time {
+        self.outlets.get(&node).map_or(Time::NEVER, |outlet| outlet.due)
+    }
+
+    /// Takes the batches for the next request to a broker, if one is due: one of each partition
+    /// that has any, whether its linger is over or not, in turn, within `request.max.bytes`, all
+    /// with the same `acks` and time-out.
+    pub(crate) fn collect(&mut self, node: NodeId, now: Time) -> Option<Cargo> {
+        let outlet = self.outlets.get_mut(&node).filter(|outlet| outlet.due <= now)?;
+        let waiting = std::mem::take(&mut outlet.waiting);
+        outlet.due = Time::NEVER;
+        let mut cargo = Cargo::default();
+        for index in waiting {
+            let lane = &mut self.lanes[index as usize];
+            lane.listed = false;
+            if !cargo.load_from(index, lane, &self.core.settings, now) {
+                self.list(index);
+            }
+        }
+        // Behind those that had no room.
+        for index in cargo.lanes() {
+            self.list(index);
+        }
+        (!cargo.is_empty()).then_some(cargo)
+    }
+
+    /// Settles the batches of a written `acks=0` request.
+    pub(crate) fn written(&mut self, shipments: &[Shipment]) {
+        for Shipment { lane, parcel } in shipments {
+            self.lanes[*lane as usize].delivered(&self.core, *parcel, None, None);
+        }
+    }
+
+    /// Settles the batches of a request by its answer, or lines them up for a retry.
+    pub(crate) fn answered(
+        &mut self,
+        response: &ProduceResponse<'_>,
+        shipments: Vec<Shipment>,
+        broker: &str,
+        now: Time,
+        random: &mut fastrand::Rng,
+    ) -> Verdict {
+        let mut verdict = Verdict { unanswered: shipments, ..Verdict::default() };
+        for topic in &response.topics {
+            for answer in &topic.partitions {
+                let matches = |shipment: &Shipment| {
+                    let lane = &self.lanes[shipment.lane as usize];
+                    let same_topic = match topic.topic_id {
+                        Uuid::ZERO => **lane.topic.name() == *topic.name,
+                        id => lane.topic_id == id,
+                    };
+                    same_topic && lane.partition.index() == answer.index
+                };
+                // Brokers answer in the order of the request: the first is nearly always it.
+                let Some(position) = verdict.unanswered.iter().position(matches) else { continue };
+                let shipment = verdict.unanswered.remove(position);
+                verdict.leaders_moved |= self.judge(shipment, answer, broker, now, random);
+            }
+        }
+        verdict
+    }
+
+    /// True if the partition's leader is not known any more.
+    fn judge(
+        &mut self,
+        Shipment { lane: index, parcel }: Shipment,
+        answer: &ProducePartitionResponse<'_>,
+        broker: &str,
+        now: Time,
+        random: &mut fastrand::Rng,
+    ) -> bool {
+        let lane = &mut self.lanes[index as usize];
+        let code = answer.error_code;
+        if code.is_ok() {
+            let base_offset = (answer.base_offset >= 0).then_some(answer.base_offset);
+            let append_time =
+                (answer.log_append_time_ms >= 0).then_some(answer.log_append_time_ms);
+            lane.delivered(&self.core, parcel, base_offset, append_time);
+            return false;
+        }
+        let setback = Setback::answered(code, answer.error_message, broker);
+        if !code.is_retriable() {
+            lane.failed(&self.core, parcel, &setback);
+            return false;
+        }
+        let core = &self.core;
+        lane.again(core, parcel, &setback, |attempts| {
+            now.after(retry_wait(core, attempts, random))
+        });
+        if code.needs_metadata()
+            && let Some(former) = lane.leader.take()
+        {
+            self.unlist(index, former);
+        }
+        code.needs_metadata()
+    }
+
+    /// Fails batches that no request can carry.
+    fn unencodable(&mut self, shipments: &[Shipment], error: &EncodeError) {
+        let setback = Setback {
+            error: DeliveryError::Unencodable,
+            persisted: Persisted::No,
+            text: error.to_string().into(),
+        };
+        for Shipment { lane, parcel } in shipments {
+            self.lanes[*lane as usize].failed(&self.core, *parcel, &setback);
+        }
+    }
+
+    /// Lines up batches whose outcome is unknown because their connection is gone.
+    pub(crate) fn lost(
+        &mut self,
+        shipments: &[Shipment],
+        why: &Arc<str>,
+        now: Time,
+        random: &mut fastrand::Rng,
+    ) {
+        let setback = Setback {
+            error: DeliveryError::Transport,
+            persisted: Persisted::Maybe,
+            text: Arc::clone(why),
+        };
+        let core = &self.core;
+        for Shipment { lane, parcel } in shipments {
+            self.lanes[*lane as usize].again(core, *parcel, &setback, |attempts| {
+                now.after(retry_wait(core, attempts, random))
+            });
+        }
+    }
+}
+
+impl Setback {
+    fn answered(code: ErrorCode, message: Option<&str>, broker: &str) -> Self {
+        let detail = message.map(|message| format!(": {message}")).unwrap_or_default();
+        let appended =
+            [ErrorCode::REQUEST_TIMED_OUT, ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND];
+        Self {
+            error: DeliveryError::Broker(code),
+            persisted: if appended.contains(&code) { Persisted::Maybe } else { Persisted::No },
+            text: format!("{broker}: {} ({}){detail}", code.name(), code.text()).into(),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Puts batches into one Produce request.
+
+use bytes::Bytes;
+use kafka_wire::message::{ProducePartition, ProduceRequest, ProduceTopic, Records};
+use kafka_wire::record::BATCH_HEADER_LEN;
+use kafka_wire::Uuid;
+
+use super::lane::{Lane, Parcel};
+use super::{Sender, Shipment};
+use crate::connection::{Connection, Transmit};
+use crate::settings::{Settings, TopicSettings};
+use crate::time::Time;
+
+/// The version that names topics by their ids (KIP-516).
+const BY_TOPIC_ID: i16 = 13;
+
+/// Batches on their way into a request, one of a partition.
+#[derive(Debug, Default)]
+pub(crate) struct Cargo {
+    parcels: Vec<(u32, Parcel)>,
+    /// What all its topics have in common. A topic that is open twice has two settings, so that no
+    /// partition is in a request twice.
+    terms: Option<TopicSettings>,
+    bytes: usize,
+    full: bool,
+}
+
+impl Cargo {
+    pub(super) fn is_empty(&self) -> bool {
+        self.parcels.is_empty()
+    }
+
+    pub(super) fn lanes(&self) -> Vec<u32> {
+        self.parcels.iter().map(|(lane, _)| *lane).collect()
+    }
+
+    fn shipments(&self) -> Vec<Shipment> {
+        let shipment = |(lane, parcel): &(u32, Parcel)| Shipment { lane: *lane, parcel: parcel.id };
+        self.parcels.iter().map(shipment).collect()
+    }
+
+    /// Takes a lane's next batch on board, if there is one and it may and can come along.
+    pub(super) fn load_from(
+        &mut self,
+        index: u32,
+        lane: &mut Lane,
+        settings: &Settings,
+        now: Time,
+    ) -> bool {
+        let terms = lane.topic.settings();
+        let suits = self.terms.as_ref().is_none_or(|others| others == terms);
+        if self.full || !suits {
+            return false;
+        }
+        let too_much = self.bytes + lane.next_size() > settings.request_max_bytes;
+        if too_much && !self.is_empty() {
+            self.full = true;
+            return false;
+        }
+        let Some(parcel) = lane.take(now) else { return false };
+        self.bytes += parcel.batch.size();
+        self.terms.get_or_insert_with(|| lane.topic.settings().clone());
+        self.parcels.push((index, parcel));
+        true
+    }
+}
+
+impl Sender {
+    /// Writes a request, whose batches are in flight from then on.
+    pub(crate) fn dispatch(
+        &mut self,
+        mut cargo: Cargo,
+        connection: &mut Connection,
+        now: Time,
+    ) -> Option<Transmit> {
+        let versions = connection.versions()?;
+        let terms = cargo.terms.take()?;
+        // Partitions of a topic stand together; lanes of one topic have the same slot.
+        cargo.parcels.sort_by_key(|(index, _)| self.lane(*index).topic.slot());
+        let headers: Vec<[u8; BATCH_HEADER_LEN]> =
+            cargo.parcels.iter_mut().map(|(_, parcel)| parcel.batch.freeze()).collect();
+        let segments: Vec<Vec<Bytes>> =
+            cargo.parcels.iter().map(|(_, parcel)| parcel.batch.segments().to_vec()).collect();
+        let topics = self.topics(&cargo, &headers);
+        let identified = topics.iter().all(|topic| topic.topic_id != Uuid::ZERO);
+        let newest = if identified { BY_TOPIC_ID } else { BY_TOPIC_ID - 1 };
+        let request = ProduceRequest {
+            transactional_id: None,
+            acks: terms.acks.code(),
+            timeout_ms: i32::try_from(terms.request_timeout.as_millis()).unwrap_or(i32::MAX),
+            topics,
+        };
+        let shipments = cargo.shipments();
+        let deadline = now.after(self.core.settings.request_timeout);
+        let version = versions.produce.min(newest);
+        let transmit = connection.produce(&request, version, segments, shipments, deadline);
+        let shipments = cargo.shipments();
+        for (index, parcel) in cargo.parcels {
+            self.lane_mut(index).sent(parcel);
+        }
+        transmit.map_err(|error| self.unencodable(&shipments, &error)).ok()
+    }
+
+    fn topics<'a>(
+        &'a self,
+        cargo: &Cargo,
+        headers: &'a [[u8; BATCH_HEADER_LEN]],
+    ) -> Vec<ProduceTopic<'a>> {
+        let mut topics: Vec<ProduceTopic<'a>> = Vec::new();
+        let mut last_slot = None;
+        for ((index, parcel), header) in cargo.parcels.iter().zip(headers) {
+            let lane = self.lane(*index);
+            if last_slot.replace(lane.topic.slot()) != Some(lane.topic.slot()) {
+                topics.push(ProduceTopic {
+                    name: lane.topic.name(),
+                    topic_id: lane.topic_id,
+                    partitions: Vec::new(),
+                });
+            }
+            let rest = parcel.batch.size() - BATCH_HEADER_LEN;
+            let partition = ProducePartition {
+                index: lane.partition.index(),
+                records: Some(Records::Split { header, rest }),
+            };
+            topics.last_mut().expect("pushed above").partitions.push(partition);
+        }
+        topics
+    }
+}
