@@ -1,0 +1,148 @@
+//! One connection's socket: connects, reads frames, writes requests.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use futures_core::Stream;
+use kafka_engine::ConnId;
+use kafka_engine::settings::Endpoint;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::Notify;
+use tokio_util::codec::FramedRead;
+
+use super::frame::FrameDecoder;
+use super::io_thread::Turn;
+
+/// The longest answer that is taken: librdkafka's default of `receive.message.max.bytes`.
+const MAX_ANSWER: usize = 100_000_000;
+
+/// Pieces of memory handed to one system call.
+const WRITE_PIECES: usize = 64;
+
+/// Runs a connection from its beginning to its end, and says how it ended.
+pub(super) async fn run(turn: &Turn, conn: ConnId, endpoint: &Endpoint, output: &Notify) -> String {
+    let stream = match connect(endpoint, turn.connection_setup_timeout()).await {
+        Ok(stream) => stream,
+        Err(reason) => return reason,
+    };
+    turn.with(|engine, now| engine.opened(conn, now));
+    let (mut read, mut write) = stream.into_split();
+    let ended = tokio::select! {
+        ended = receive(turn, conn, &mut read) => ended,
+        ended = transmit(turn, conn, &mut write, output) => ended,
+    };
+    match ended {
+        Ok(()) => "the broker closed the connection".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Tries every address that the name has.
+async fn connect(endpoint: &Endpoint, timeout: Duration) -> Result<TcpStream, String> {
+    let Endpoint { host, port } = endpoint;
+    let resolved = tokio::net::lookup_host((host.as_str(), *port)).await;
+    let addresses: Vec<SocketAddr> =
+        resolved.map_err(|error| format!("cannot resolve the name: {error}"))?.collect();
+    let share = timeout / addresses.len().max(1) as u32;
+    let mut reasons = Vec::new();
+    for address in &addresses {
+        match tokio::time::timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                // Requests are written whole: waiting for more to send only delays them.
+                stream.set_nodelay(true).map_err(|error| error.to_string())?;
+                return Ok(stream);
+            }
+            Ok(Err(error)) => reasons.push(format!("{error} ({address})")),
+            Err(_) => reasons.push(format!("no answer within {share:?} ({address})")),
+        }
+    }
+    match reasons.is_empty() {
+        true => Err("the name has no address".to_owned()),
+        false => Err(reasons.join("; ")),
+    }
+}
+
+async fn receive(turn: &Turn, conn: ConnId, read: &mut OwnedReadHalf) -> io::Result<()> {
+    let mut frames = FramedRead::new(read, FrameDecoder { max_len: MAX_ANSWER });
+    while let Some(frame) = next(&mut frames).await? {
+        turn.with(|engine, now| engine.receive(conn, &frame, now));
+    }
+    Ok(())
+}
+
+async fn next(
+    frames: &mut FramedRead<&mut OwnedReadHalf, FrameDecoder>,
+) -> io::Result<Option<BytesMut>> {
+    poll_fn(|context| Pin::new(&mut *frames).poll_next(context)).await.transpose()
+}
+
+async fn transmit(
+    turn: &Turn,
+    conn: ConnId,
+    write: &mut OwnedWriteHalf,
+    output: &Notify,
+) -> io::Result<()> {
+    loop {
+        match turn.with(|engine, now| engine.poll_transmit(conn, now)) {
+            Some(transmit) => {
+                write_all(write, transmit.chunks).await?;
+                turn.with(|engine, now| engine.transmitted(conn, now));
+            }
+            None => output.notified().await,
+        }
+    }
+}
+
+async fn write_all(
+    write: &mut (impl AsyncWrite + Unpin),
+    mut chunks: VecDeque<Bytes>,
+) -> io::Result<()> {
+    while !chunks.is_empty() {
+        let mut slices = [IoSlice::new(&[]); WRITE_PIECES];
+        for (slice, chunk) in slices.iter_mut().zip(&chunks) {
+            *slice = IoSlice::new(chunk);
+        }
+        let filled = chunks.len().min(WRITE_PIECES);
+        match write.write_vectored(&slices[..filled]).await? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            written => skip(&mut chunks, written),
+        }
+    }
+    Ok(())
+}
+
+/// Drops the first `count` bytes.
+fn skip(chunks: &mut VecDeque<Bytes>, mut count: usize) {
+    while let Some(first) = chunks.front_mut() {
+        if first.len() > count {
+            return first.advance(count);
+        }
+        count -= first.len();
+        chunks.pop_front();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skipping_ends_at_the_byte_wherever_it_is() {
+        let chunks = || VecDeque::from([&b"ab"[..], b"", b"cde"].map(Bytes::from_static));
+        let rest = |count| {
+            let mut chunks = chunks();
+            skip(&mut chunks, count);
+            chunks.into_iter().flatten().collect::<Vec<u8>>()
+        };
+        for count in 0..=5 {
+            assert_eq!(rest(count), b"abcde"[count..]);
+        }
+    }
+}

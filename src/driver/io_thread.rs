@@ -1,0 +1,141 @@
+//! The one I/O thread: it owns the engine and joins it to sockets and timers.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use kafka_engine::time::{Clock, Time};
+use kafka_engine::{ConnId, Engine, Event, Purge, Undelivered};
+use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::LocalSet;
+use tokio_util::sync::CancellationToken;
+
+use super::clock::SystemClock;
+use super::connection;
+
+/// What other threads ask of the I/O thread.
+#[derive(Debug)]
+pub(super) enum Command {
+    Purge(Purge, mpsc::Sender<()>),
+    Close(mpsc::Sender<Vec<Undelivered>>),
+}
+
+/// The engine as the tasks of the I/O thread share it.
+pub(super) struct Turn {
+    engine: RefCell<Engine>,
+    rouse: Arc<Notify>,
+    connection_setup_timeout: Duration,
+}
+
+impl Turn {
+    /// Tells the engine something, and has the main task look at what follows.
+    pub(super) fn with<T>(&self, tell: impl FnOnce(&mut Engine, Time) -> T) -> T {
+        let told = tell(&mut self.engine.borrow_mut(), SystemClock.now());
+        self.rouse.notify_one();
+        told
+    }
+
+    pub(super) fn connection_setup_timeout(&self) -> Duration {
+        self.connection_setup_timeout
+    }
+}
+
+/// Runs the engine until it is closed.
+pub(super) fn run(
+    runtime: tokio::runtime::Runtime,
+    engine: Engine,
+    connection_setup_timeout: Duration,
+    rouse: Arc<Notify>,
+    commands: UnboundedReceiver<Command>,
+) {
+    let turn =
+        Rc::new(Turn { engine: RefCell::new(engine), rouse, connection_setup_timeout });
+    let thread = IoThread { turn, links: HashMap::new() };
+    LocalSet::new().block_on(&runtime, thread.run(commands));
+    // A resolver that hangs must not hold up the end.
+    runtime.shutdown_background();
+}
+
+struct IoThread {
+    turn: Rc<Turn>,
+    links: HashMap<ConnId, Link>,
+}
+
+/// A connection's task.
+struct Link {
+    output: Rc<Notify>,
+    end: CancellationToken,
+}
+
+impl IoThread {
+    async fn run(mut self, mut commands: UnboundedReceiver<Command>) {
+        loop {
+            let next = self.advance();
+            let Some(next) = next else { continue };
+            tokio::select! {
+                () = self.turn.rouse.notified() => {}
+                () = sleep_until(next) => {}
+                command = commands.recv() => match command {
+                    Some(Command::Purge(purge, done)) => {
+                        self.turn.engine.borrow_mut().purge(purge);
+                        let _ = done.send(());
+                    }
+                    Some(Command::Close(done)) => {
+                        let undelivered =
+                            self.turn.engine.borrow_mut().close(SystemClock.now());
+                        let _ = done.send(undelivered);
+                        return self.disconnect_all();
+                    }
+                    None => return self.disconnect_all(),
+                },
+            }
+        }
+    }
+
+    /// Does what is due, and returns when something is due next.
+    fn advance(&mut self) -> Option<Time> {
+        let mut engine = self.turn.engine.borrow_mut();
+        engine.advance(SystemClock.now());
+        while let Some(event) = engine.poll_event() {
+            match event {
+                Event::Connect { conn, endpoint } => {
+                    let link = Link { output: Rc::default(), end: CancellationToken::new() };
+                    let (turn, output) = (Rc::clone(&self.turn), Rc::clone(&link.output));
+                    let end = link.end.clone();
+                    tokio::task::spawn_local(async move {
+                        let run = connection::run(&turn, conn, &endpoint, &output);
+                        if let Some(reason) = end.run_until_cancelled(run).await {
+                            turn.with(|engine, now| engine.closed(conn, &reason, now));
+                        }
+                    });
+                    self.links.insert(conn, link);
+                }
+                Event::Disconnect { conn } => {
+                    if let Some(link) = self.links.remove(&conn) {
+                        link.end.cancel();
+                    }
+                }
+            }
+        }
+        while let Some(conn) = engine.poll_sendable() {
+            if let Some(link) = self.links.get(&conn) {
+                link.output.notify_one();
+            }
+        }
+        engine.rest()
+    }
+
+    fn disconnect_all(self) {
+        self.links.into_values().for_each(|link| link.end.cancel());
+    }
+}
+
+async fn sleep_until(time: Time) {
+    if time == Time::NEVER {
+        return std::future::pending().await;
+    }
+    tokio::time::sleep(time.since(SystemClock.now())).await;
+}

@@ -1,0 +1,70 @@
+//! Joins the engine to the world: one I/O thread, its sockets, its clock.
+
+mod clock;
+mod connection;
+mod frame;
+mod io_thread;
+mod wait;
+
+use std::io;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+
+use kafka_engine::accumulator::{Accumulator, Wake};
+use kafka_engine::{Engine, Purge, Undelivered};
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+pub(crate) use clock::SystemClock;
+use io_thread::Command;
+pub(crate) use wait::wait_for;
+
+/// A running I/O thread, from outside.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    rouse: Arc<Notify>,
+    commands: UnboundedSender<Command>,
+    thread: JoinHandle<()>,
+}
+
+impl Driver {
+    pub(crate) fn start(accumulator: &Arc<Accumulator>) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let engine = Engine::new(accumulator, fastrand::u64(..));
+        let setup_timeout = accumulator.settings().connection_setup_timeout;
+        let rouse = Arc::new(Notify::new());
+        let (commands, received) = unbounded_channel();
+        let roused = Arc::clone(&rouse);
+        let thread = std::thread::Builder::new()
+            .name("event-kafka".into())
+            .spawn(move || io_thread::run(runtime, engine, setup_timeout, roused, received))?;
+        Ok(Self { rouse, commands, thread })
+    }
+
+    /// Rouses the I/O thread if it has to be.
+    pub(crate) fn rouse(&self, wake: Wake) {
+        if wake == Wake::Yes {
+            self.rouse.notify_one();
+        }
+    }
+
+    pub(crate) fn purge(&self, purge: Purge) {
+        let (done, purged) = mpsc::channel();
+        if self.commands.send(Command::Purge(purge, done)).is_ok() {
+            // An error means that the thread has ended, and with it all that could be purged.
+            let _ = purged.recv();
+        }
+    }
+
+    /// Ends the I/O thread; what was not delivered fails and is returned.
+    pub(crate) fn close(self) -> Vec<Undelivered> {
+        let (done, closed) = mpsc::channel();
+        let undelivered = match self.commands.send(Command::Close(done)) {
+            Ok(()) => closed.recv().unwrap_or_default(),
+            Err(_) => Vec::new(),
+        };
+        // A panic there has been reported by its own hook.
+        let _ = self.thread.join();
+        undelivered
+    }
+}
