@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use xtask::{Error, Result};
+use xtask::{Error, Result, workspace_root};
 
 use crate::command::{cargo, output, run, run_by_line, target_folder};
 
@@ -87,6 +87,19 @@ fn run_target(target: &str, seconds: u32) -> Result<Figures> {
     logged.map_err(writing())?;
     result.map_err(|error| Error::Failed(format!("{error}\n{}", end_of(&path))))?;
     Ok(figures)
+}
+
+/// What the fuzzer found so far, which it adds to, then the seeds in the repository.
+fn corpora(target: &str) -> Result<Vec<PathBuf>> {
+    let fuzz = workspace_root().join("fuzz");
+    let found = fuzz.join("corpus").join(target);
+    fs::create_dir_all(&found).map_err(Error::io(format!("creating {}", found.display())))?;
+    let seeds = fuzz.join("seeds").join(target);
+    let has_seeds = seeds.is_dir();
+    Ok([found]
+        .into_iter()
+        .chain(has_seeds.then_some(seeds))
+        .collect())
 }
 
 fn log_path(target: &str) -> Result<PathBuf> {
