@@ -67,6 +67,17 @@ pub struct Undelivered {
     pub count: u64,
 }
 
+impl std::fmt::Display for Undelivered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { topic, place, last_error, count } = self;
+        write!(f, "{count} to {topic} ({place}")?;
+        match last_error {
+            Some(error) => write!(f, ": {error})"),
+            None => f.write_str(")"),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Timer {
     /// A broker is to be sent something.

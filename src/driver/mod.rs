@@ -41,11 +41,8 @@ impl Driver {
         Ok(Self { rouse, commands, thread })
     }
 
-    /// Rouses the I/O thread if it has to be.
-    pub(crate) fn rouse(&self, wake: Wake) {
-        if wake == Wake::Yes {
-            self.rouse.notify_one();
-        }
+    pub(crate) fn rouser(&self) -> Rouser {
+        Rouser(Arc::clone(&self.rouse))
     }
 
     pub(crate) fn purge(&self, purge: Purge) {
@@ -66,5 +63,17 @@ impl Driver {
         // A panic there has been reported by its own hook.
         let _ = self.thread.join();
         undelivered
+    }
+}
+
+/// Rouses the I/O thread, from any thread and without a lock.
+#[derive(Clone, Debug)]
+pub(crate) struct Rouser(Arc<Notify>);
+
+impl Rouser {
+    pub(crate) fn rouse(&self, wake: Wake) {
+        if wake == Wake::Yes {
+            self.0.notify_one();
+        }
     }
 }

@@ -83,23 +83,22 @@ impl Accumulator {
         Arc::new(Self { core: Core::new(settings, seed), topics: Mutex::default() })
     }
 
-    /// The topic of this name and these settings, made at its first use; `None` after the end.
-    pub fn topic(&self, name: &str, settings: &TopicSettings) -> Option<(Arc<Topic>, Wake)> {
+    /// The topic of this name and these settings, made at its first use.
+    pub fn topic(&self, name: &str, settings: &TopicSettings) -> (Arc<Topic>, Wake) {
         let mut topics = self.topics.lock();
-        if topics.closed {
-            return None;
-        }
         let meaning = (Arc::from(name), settings.clone());
         if let Some(known) = topics.by_meaning.get(&meaning) {
-            return Some((Arc::clone(known), Wake::No));
+            return (Arc::clone(known), Wake::No);
         }
         let slot = topics.by_slot.len() as u32;
         let name = Arc::clone(&meaning.0);
         let topic = Arc::new(Topic::new(name, settings.clone(), slot, &self.core));
         topics.by_slot.push(Arc::clone(&topic));
         topics.by_meaning.insert(meaning, Arc::clone(&topic));
-        let wake = self.core.announce(Work::Topic(slot), Time::default());
-        Some((topic, wake))
+        if topics.closed {
+            topic.stage().queue().close();
+        }
+        (topic, self.core.announce(Work::Topic(slot), Time::default()))
     }
 
     /// What this producer was told.
@@ -164,7 +163,7 @@ impl Accumulator {
         self.topics.lock().by_slot.clone()
     }
 
-    /// No topic is made any more.
+    /// Topics that are made from now on accept nothing.
     pub(crate) fn close(&self) {
         self.topics.lock().closed = true;
     }

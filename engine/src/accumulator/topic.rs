@@ -49,6 +49,43 @@ pub struct Topic {
     failed: AtomicU64,
 }
 
+impl<'a> Record<'a> {
+    /// A message with this payload.
+    pub fn new(value: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
+        Self { value: Some(value.as_ref()), ..Self::default() }
+    }
+
+    /// A tombstone: a null payload, which deletes its key from a compacted topic.
+    pub fn tombstone() -> Self {
+        Self::default()
+    }
+
+    /// Sets the key. Records of one key go to one partition, in order.
+    pub fn key(self, key: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
+        Self { key: Some(key.as_ref()), ..self }
+    }
+
+    /// Sets the headers.
+    pub fn headers(self, headers: &'a [Header<'a>]) -> Self {
+        Self { headers, ..self }
+    }
+
+    /// Sets the partition.
+    pub fn partition(self, partition: i32) -> Self {
+        Self { partition: Some(partition), ..self }
+    }
+
+    /// Sets the time of the event, in milliseconds since 1970.
+    pub fn timestamp(self, timestamp: i64) -> Self {
+        Self { timestamp: Some(timestamp), ..self }
+    }
+
+    /// Sets what comes back with the report.
+    pub fn opaque(self, opaque: u64) -> Self {
+        Self { opaque, ..self }
+    }
+}
+
 /// Where records of a topic can go. Empty until the cluster has said what partitions there are.
 #[derive(Debug, Default)]
 pub(crate) struct Route {

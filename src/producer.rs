@@ -1,0 +1,223 @@
+//! The producer: started from properties, flushed, closed.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kafka_engine::accumulator::Accumulator;
+use kafka_engine::{Purge, Undelivered};
+use parking_lot::Mutex;
+
+use crate::config::{Config, ConfigError};
+use crate::driver::{Driver, Rouser, wait_for};
+use crate::opensips::{TopicNameError, check_topic_name};
+use crate::settings::TopicSettings;
+use crate::{Balance, ReportMode, Reports, Topic};
+
+/// Configures a [`Producer`].
+#[derive(Clone, Debug, Default)]
+pub struct ProducerBuilder {
+    config: Config,
+    report_mode: Option<ReportMode>,
+    report_records: bool,
+}
+
+impl ProducerBuilder {
+    /// Sets a librdkafka property, of the producer or of its topics.
+    ///
+    /// # Errors
+    /// An unknown name, or a value that is malformed or out of range.
+    pub fn set(mut self, name: &str, value: &str) -> Result<Self, ConfigError> {
+        self.config.set(name, value)?;
+        Ok(self)
+    }
+
+    /// Takes a whole configuration, in place of what was set before.
+    pub fn config(self, config: Config) -> Self {
+        Self { config, ..self }
+    }
+
+    /// Which outcomes are reported. Without this, all are, or only failures if
+    /// `delivery.report.only.error` says so.
+    pub fn report_mode(self, mode: ReportMode) -> Self {
+        Self { report_mode: Some(mode), ..self }
+    }
+
+    /// Whether reports carry the record. Its memory is then held until the report is dropped.
+    pub fn report_records(self, report_records: bool) -> Self {
+        Self { report_records, ..self }
+    }
+
+    /// Starts the producer and its I/O thread, which looks for the cluster at once. That no broker
+    /// is there is no error: messages wait for it.
+    ///
+    /// # Errors
+    /// Properties that are missing or contradict each other, or a system out of threads.
+    pub fn start(self) -> Result<Producer, StartError> {
+        let (mut settings, topic_settings) = self.config.finish().map_err(StartError::Config)?;
+        settings.reports = self.report_mode.unwrap_or(settings.reports);
+        settings.report_records = self.report_records;
+        let accumulator = Accumulator::new(settings, fastrand::u64(..));
+        let driver = Driver::start(&accumulator).map_err(StartError::System)?;
+        Ok(Producer {
+            shared: Arc::new(Shared {
+                accumulator,
+                rouser: driver.rouser(),
+                driver: Mutex::new(Some(driver)),
+            }),
+            topic_settings,
+        })
+    }
+}
+
+/// A producer. Clones are handles of the same one; the last to go closes it.
+#[derive(Clone, Debug)]
+pub struct Producer {
+    shared: Arc<Shared>,
+    topic_settings: TopicSettings,
+}
+
+/// What the handles of a producer share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) accumulator: Arc<Accumulator>,
+    pub(crate) rouser: Rouser,
+    /// `None` once closed.
+    driver: Mutex<Option<Driver>>,
+}
+
+impl Producer {
+    /// A producer to configure.
+    pub fn builder() -> ProducerBuilder {
+        ProducerBuilder::default()
+    }
+
+    /// A topic, with the topic properties that the producer was given. Its partitions are looked
+    /// up at once; messages may be published before they are known.
+    ///
+    /// # Errors
+    /// A name that no broker accepts.
+    pub fn topic(&self, name: &str) -> Result<Topic, TopicNameError> {
+        check_topic_name(name)?;
+        let (topic, wake) = self.shared.accumulator.topic(name, &self.topic_settings);
+        self.shared.rouser.rouse(wake);
+        Ok(Topic::new(topic, Arc::clone(&self.shared)))
+    }
+
+    /// The reports of all its messages. They count against the queue limits until they are taken.
+    pub fn reports(&self) -> Reports {
+        Reports::new(Arc::clone(&self.shared.accumulator))
+    }
+
+    /// Sends without lingering, and waits until every message has its outcome.
+    ///
+    /// # Errors
+    /// The time is over; says how many messages are left, which are not affected.
+    pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
+        let accumulator = &self.shared.accumulator;
+        self.shared.rouser.rouse(accumulator.begin_flush());
+        let held = || accumulator.balance().held;
+        let flushed = wait_for(accumulator.settled(), timeout, || (held() == 0).then_some(()));
+        accumulator.end_flush();
+        flushed.ok_or_else(|| FlushError { remaining: held() })
+    }
+
+    /// Fails messages without waiting for their delivery. Each gets its report.
+    pub fn purge(&self, purge: Purge) {
+        if let Some(driver) = &*self.shared.driver.lock() {
+            driver.purge(purge);
+        }
+    }
+
+    /// Flushes, then ends the producer, its I/O thread and its connections, for all handles.
+    /// Reports can still be taken.
+    ///
+    /// # Errors
+    /// Messages that were not delivered in time, by topic and reason. Each has failed with a
+    /// report of its own.
+    pub fn close(self, timeout: Duration) -> Result<(), CloseError> {
+        // What is left is counted below, together with what comes meanwhile.
+        let _ = self.flush(timeout);
+        let undelivered = self.shared.end();
+        if undelivered.is_empty() { Ok(()) } else { Err(CloseError { undelivered }) }
+    }
+
+    /// Messages accepted since the start, and what became of them.
+    pub fn balance(&self) -> Balance {
+        self.shared.accumulator.balance()
+    }
+}
+
+impl Shared {
+    fn end(&self) -> Vec<Undelivered> {
+        self.driver.lock().take().map(Driver::close).unwrap_or_default()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        for lost in self.end() {
+            tracing::warn!("producer dropped without close: {lost}");
+        }
+    }
+}
+
+/// Why a producer could not be started.
+#[derive(Debug)]
+pub enum StartError {
+    /// A property is missing, or contradicts another.
+    Config(ConfigError),
+    /// The system gave no thread or no event queue.
+    System(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::System(error) => write!(f, "cannot start the I/O thread: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Config(error) => Some(error),
+            Self::System(error) => Some(error),
+        }
+    }
+}
+
+/// A flush took too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlushError {
+    /// Messages that have no outcome yet.
+    pub remaining: u64,
+}
+
+impl fmt::Display for FlushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} messages are still on their way; flush again or give it longer", self.remaining)
+    }
+}
+
+impl std::error::Error for FlushError {}
+
+/// A producer was closed before everything was delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloseError {
+    /// What was not, by topic and reason.
+    pub undelivered: Vec<Undelivered>,
+}
+
+impl fmt::Display for CloseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count: u64 = self.undelivered.iter().map(|lost| lost.count).sum();
+        write!(f, "{count} messages were not delivered")?;
+        self.undelivered.iter().try_for_each(|lost| write!(f, "; {lost}"))
+    }
+}
+
+impl std::error::Error for CloseError {}

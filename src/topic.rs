@@ -1,0 +1,115 @@
+//! Publishing to a topic.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use kafka_engine::accumulator;
+use kafka_engine::report::Completion;
+
+use crate::driver::{SystemClock, wait_for};
+use crate::producer::Shared;
+use crate::{Delivered, Failure, PublishError, Record};
+
+/// A topic of a producer. Cheap to clone; threads may publish to it at the same time.
+#[derive(Clone, Debug)]
+pub struct Topic {
+    topic: Arc<accumulator::Topic>,
+    producer: Arc<Shared>,
+}
+
+impl Topic {
+    pub(crate) fn new(topic: Arc<accumulator::Topic>, producer: Arc<Shared>) -> Self {
+        Self { topic, producer }
+    }
+
+    /// The topic's name.
+    pub fn name(&self) -> &str {
+        self.topic.name()
+    }
+
+    /// Accepts a message for delivery, or refuses it at once. Never waits, and makes no system
+    /// call but to rouse the I/O thread when that sleeps too long.
+    ///
+    /// # Errors
+    /// Whatever makes the message unacceptable; a full queue is an error too
+    /// ([`PublishError::is_queue_full`]). Nothing of the message is kept then.
+    pub fn publish(&self, record: Record<'_>) -> Result<(), PublishError> {
+        self.accept(&record, None)
+    }
+
+    /// As [`Topic::publish`], but waits up to `timeout` for room in a full queue.
+    ///
+    /// # Errors
+    /// As [`Topic::publish`].
+    pub fn publish_within(&self, record: Record<'_>, timeout: Duration) -> Result<(), PublishError> {
+        let mut result = Ok(());
+        let room = self.producer.accumulator.room();
+        wait_for(room, timeout, || {
+            result = self.accept(&record, None);
+            (!is_full(&result)).then_some(())
+        });
+        result
+    }
+
+    /// Publishes a message, waiting for room where the queue is full, and then for its outcome.
+    /// The message gets no report besides. Once accepted it is delivered even if the future is
+    /// dropped.
+    ///
+    /// # Errors
+    /// The message was not accepted, or not delivered.
+    pub async fn send(&self, record: Record<'_>) -> Result<Delivered, SendError> {
+        let completion = Completion::default();
+        let room = self.producer.accumulator.room();
+        let accepted = poll_fn(|context| {
+            let result = self.accept(&record, Some(completion.clone()));
+            if !is_full(&result) {
+                return Poll::Ready(result);
+            }
+            room.register(context.waker());
+            // Room may have come just before.
+            match self.accept(&record, Some(completion.clone())) {
+                result if is_full(&result) => Poll::Pending,
+                result => Poll::Ready(result),
+            }
+        });
+        accepted.await.map_err(SendError::NotAccepted)?;
+        completion.await.map_err(SendError::NotDelivered)
+    }
+
+    fn accept(
+        &self,
+        record: &Record<'_>,
+        completion: Option<Completion>,
+    ) -> Result<(), PublishError> {
+        let wake = self.topic.publish(&SystemClock, record, completion)?;
+        self.producer.rouser.rouse(wake);
+        Ok(())
+    }
+}
+
+fn is_full(result: &Result<(), PublishError>) -> bool {
+    result.is_err_and(|error| error.is_queue_full())
+}
+
+/// Why [`Topic::send`] did not deliver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SendError {
+    /// The message was refused.
+    NotAccepted(PublishError),
+    /// It was accepted and failed.
+    NotDelivered(Arc<Failure>),
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAccepted(error) => error.fmt(f),
+            Self::NotDelivered(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SendError {}
