@@ -41,12 +41,18 @@ impl ProducerBuilder {
     /// Which outcomes are reported. Without this, all are, or only failures if
     /// `delivery.report.only.error` says so.
     pub fn report_mode(self, mode: ReportMode) -> Self {
-        Self { report_mode: Some(mode), ..self }
+        Self {
+            report_mode: Some(mode),
+            ..self
+        }
     }
 
     /// Whether reports carry the record. Its memory is then held until the report is dropped.
     pub fn report_records(self, report_records: bool) -> Self {
-        Self { report_records, ..self }
+        Self {
+            report_records,
+            ..self
+        }
     }
 
     /// Starts the producer and its I/O thread, which looks for the cluster at once. That no broker
@@ -118,7 +124,9 @@ impl Producer {
         let accumulator = &self.shared.accumulator;
         self.shared.rouser.rouse(accumulator.begin_flush());
         let held = || accumulator.balance().held;
-        let flushed = wait_for(accumulator.settled(), timeout, || (held() == 0).then_some(()));
+        let flushed = wait_for(accumulator.settled(), timeout, || {
+            (held() == 0).then_some(())
+        });
         accumulator.end_flush();
         flushed.ok_or_else(|| FlushError { remaining: held() })
     }
@@ -140,7 +148,11 @@ impl Producer {
         // What is left is counted below, together with what comes meanwhile.
         let _ = self.flush(timeout);
         let undelivered = self.shared.end();
-        if undelivered.is_empty() { Ok(()) } else { Err(CloseError { undelivered }) }
+        if undelivered.is_empty() {
+            Ok(())
+        } else {
+            Err(CloseError { undelivered })
+        }
     }
 
     /// Messages accepted since the start, and what became of them.
@@ -151,7 +163,11 @@ impl Producer {
 
 impl Shared {
     fn end(&self) -> Vec<Undelivered> {
-        self.driver.lock().take().map(Driver::close).unwrap_or_default()
+        self.driver
+            .lock()
+            .take()
+            .map(Driver::close)
+            .unwrap_or_default()
     }
 }
 
@@ -199,7 +215,11 @@ pub struct FlushError {
 
 impl fmt::Display for FlushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} messages are still on their way; flush again or give it longer", self.remaining)
+        write!(
+            f,
+            "{} messages are still on their way; flush again or give it longer",
+            self.remaining
+        )
     }
 }
 
@@ -216,7 +236,9 @@ impl fmt::Display for CloseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count: u64 = self.undelivered.iter().map(|lost| lost.count).sum();
         write!(f, "{count} messages were not delivered")?;
-        self.undelivered.iter().try_for_each(|lost| write!(f, "; {lost}"))
+        self.undelivered
+            .iter()
+            .try_for_each(|lost| write!(f, "; {lost}"))
     }
 }
 

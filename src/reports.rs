@@ -31,12 +31,16 @@ impl Reports {
             let settled = queue.take();
             (!settled.is_empty()).then_some(settled)
         });
-        ReportBatch { settled: taken.unwrap_or_default() }
+        ReportBatch {
+            settled: taken.unwrap_or_default(),
+        }
     }
 
     /// Takes the reports that are there.
     pub fn take(&self) -> ReportBatch {
-        ReportBatch { settled: self.accumulator.reports().take() }
+        ReportBatch {
+            settled: self.accumulator.reports().take(),
+        }
     }
 }
 

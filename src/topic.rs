@@ -44,7 +44,11 @@ impl Topic {
     ///
     /// # Errors
     /// As [`Topic::publish`].
-    pub fn publish_within(&self, record: Record<'_>, timeout: Duration) -> Result<(), PublishError> {
+    pub fn publish_within(
+        &self,
+        record: Record<'_>,
+        timeout: Duration,
+    ) -> Result<(), PublishError> {
         let mut result = Ok(());
         let room = self.producer.accumulator.room();
         wait_for(room, timeout, || {

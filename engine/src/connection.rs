@@ -6,10 +6,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use kafka_wire::message::{ApiKey, Request, VersionRange, decode_response, encode_request};
 use kafka_wire::message::{ApiVersionsRequest, ApiVersionsResponse};
 use kafka_wire::message::{MetadataRequest, MetadataResponse};
 use kafka_wire::message::{ProduceRequest, ProduceResponse};
-use kafka_wire::message::{ApiKey, Request, VersionRange, decode_response, encode_request};
 use kafka_wire::{DecodeError, EncodeError, ErrorCode, Frame};
 
 use crate::cluster::NodeId;
@@ -130,7 +130,9 @@ impl Connection {
         request: &MetadataRequest<'_>,
         deadline: Time,
     ) -> Result<(), ConnectionError> {
-        let Some(versions) = self.versions() else { return Ok(()) };
+        let Some(versions) = self.versions() else {
+            return Ok(());
+        };
         self.send(request, versions.metadata, deadline, Purpose::Metadata)
     }
 
@@ -151,9 +153,17 @@ impl Connection {
         } else {
             let purpose = Purpose::Produce(shipments);
             let api = ApiKey::Produce;
-            self.pending.push_back(Pending { correlation, api, version, deadline, purpose });
+            self.pending.push_back(Pending {
+                correlation,
+                api,
+                version,
+                deadline,
+                purpose,
+            });
         }
-        Ok(Transmit { chunks: weave(frame, segments) })
+        Ok(Transmit {
+            chunks: weave(frame, segments),
+        })
     }
 
     /// The last [`Transmit`] is in the socket. Returns the batches that are thereby delivered.
@@ -173,13 +183,21 @@ impl Connection {
             return Err(self.error(Trouble::Unasked));
         };
         let Pending { api, version, .. } = pending;
-        let malformed = |source| Trouble::Malformed { api, version, source };
+        let malformed = |source| Trouble::Malformed {
+            api,
+            version,
+            source,
+        };
         let correlation =
             kafka_wire::message::correlation_id(frame).map_err(|e| self.error(malformed(e)))?;
         if correlation != pending.correlation {
             let expected = pending.correlation;
             self.pending.push_front(pending);
-            return Err(self.error(Trouble::Correlation { api, expected, found: correlation }));
+            return Err(self.error(Trouble::Correlation {
+                api,
+                expected,
+                found: correlation,
+            }));
         }
         let answer = match pending.purpose {
             Purpose::ApiVersions => {
@@ -187,8 +205,9 @@ impl Connection {
                     .map_err(|e| self.error(malformed(e)))?;
                 return self.agree(&response, version, now);
             }
-            Purpose::Metadata => decode_response(api, version, frame)
-                .map(|(_, response)| Answer::Metadata(response)),
+            Purpose::Metadata => {
+                decode_response(api, version, frame).map(|(_, response)| Answer::Metadata(response))
+            }
             Purpose::Produce(shipments) => match decode_response(api, version, frame) {
                 Ok((_, response)) => Ok(Answer::Produce(response, shipments)),
                 Err(error) => {
@@ -210,8 +229,14 @@ impl Connection {
         now: Time,
     ) -> Result<Answer<'static>, ConnectionError> {
         let offered = |api: ApiKey| {
-            let theirs = response.api_keys.iter().find(|offer| offer.api_key == api as i16)?;
-            Some(VersionRange { min: theirs.min_version, max: theirs.max_version })
+            let theirs = response
+                .api_keys
+                .iter()
+                .find(|offer| offer.api_key == api as i16)?;
+            Some(VersionRange {
+                min: theirs.min_version,
+                max: theirs.max_version,
+            })
         };
         if response.error_code == ErrorCode::UNSUPPORTED_VERSION && asked > 0 {
             let common = offered(ApiKey::ApiVersions)
@@ -221,7 +246,9 @@ impl Connection {
             return Ok(Answer::Again);
         }
         if !response.error_code.is_ok() {
-            return Err(self.error(Trouble::Refused { code: response.error_code }));
+            return Err(self.error(Trouble::Refused {
+                code: response.error_code,
+            }));
         }
         let common = |api: ApiKey| {
             let theirs = offered(api);
@@ -252,11 +279,26 @@ impl Connection {
         purpose: Purpose,
     ) -> Result<(), ConnectionError> {
         let correlation = self.next_correlation;
-        let frame = encode_request(request, version, correlation, Some(&self.client_id))
-            .map_err(|source| self.error(Trouble::Unwritable { api: R::API, version, source }))?;
+        let frame = encode_request(request, version, correlation, Some(&self.client_id)).map_err(
+            |source| {
+                self.error(Trouble::Unwritable {
+                    api: R::API,
+                    version,
+                    source,
+                })
+            },
+        )?;
         self.next_correlation = correlation.wrapping_add(1);
-        self.pending.push_back(Pending { correlation, api: R::API, version, deadline, purpose });
-        self.outbox.push_back(Transmit { chunks: weave(frame, Vec::new()) });
+        self.pending.push_back(Pending {
+            correlation,
+            api: R::API,
+            version,
+            deadline,
+            purpose,
+        });
+        self.outbox.push_back(Transmit {
+            chunks: weave(frame, Vec::new()),
+        });
         Ok(())
     }
 
@@ -277,47 +319,75 @@ impl Connection {
         if now < self.deadline(settings) {
             return None;
         }
-        Some(self.error(match self.state {
-            State::Opening => Trouble::SlowToOpen,
-            State::Handshake => Trouble::SlowHandshake,
-            State::Ready(_) if self.in_flight() == 0 => Trouble::Idle,
-            State::Ready(_) => Trouble::NoAnswer {
-                api: self.pending.front().map_or(ApiKey::Produce, |pending| pending.api),
-            },
-        }))
+        Some(
+            self.error(match self.state {
+                State::Opening => Trouble::SlowToOpen,
+                State::Handshake => Trouble::SlowHandshake,
+                State::Ready(_) if self.in_flight() == 0 => Trouble::Idle,
+                State::Ready(_) => Trouble::NoAnswer {
+                    api: self
+                        .pending
+                        .front()
+                        .map_or(ApiKey::Produce, |pending| pending.api),
+                },
+            }),
+        )
     }
 
     fn idle_deadline(&self, settings: &Settings) -> Time {
-        settings.connections_max_idle.map_or(Time::NEVER, |idle| self.last_used.after(idle))
+        settings
+            .connections_max_idle
+            .map_or(Time::NEVER, |idle| self.last_used.after(idle))
     }
 
     /// What to say when the other side closed the connection, or the network did.
     pub(crate) fn lost(&self, reason: &str) -> ConnectionError {
         self.error(match self.state {
-            State::Opening => Trouble::Unreachable { reason: reason.into() },
-            State::Handshake => Trouble::LostInHandshake { reason: reason.into() },
-            State::Ready(_) => Trouble::Lost { reason: reason.into() },
+            State::Opening => Trouble::Unreachable {
+                reason: reason.into(),
+            },
+            State::Handshake => Trouble::LostInHandshake {
+                reason: reason.into(),
+            },
+            State::Ready(_) => Trouble::Lost {
+                reason: reason.into(),
+            },
         })
     }
 
     /// The batches whose outcome this connection leaves open.
     pub(crate) fn into_shipments(self) -> Vec<Shipment> {
-        let answers = self.pending.into_iter().flat_map(|pending| match pending.purpose {
-            Purpose::Produce(shipments) => shipments,
-            Purpose::ApiVersions | Purpose::Metadata => Vec::new(),
-        });
-        answers.chain(self.unanswered.into_iter().flat_map(|(shipments, _)| shipments)).collect()
+        let answers = self
+            .pending
+            .into_iter()
+            .flat_map(|pending| match pending.purpose {
+                Purpose::Produce(shipments) => shipments,
+                Purpose::ApiVersions | Purpose::Metadata => Vec::new(),
+            });
+        answers
+            .chain(
+                self.unanswered
+                    .into_iter()
+                    .flat_map(|(shipments, _)| shipments),
+            )
+            .collect()
     }
 
     fn error(&self, trouble: Trouble) -> ConnectionError {
-        ConnectionError { broker: self.endpoint.clone(), trouble }
+        ConnectionError {
+            broker: self.endpoint.clone(),
+            trouble,
+        }
     }
 }
 
 /// The versions that this producer makes use of: Metadata below 1 cannot name "no topics".
 fn oldest_usable(api: ApiKey) -> VersionRange {
     let VersionRange { min, max } = api.versions();
-    VersionRange { min: if api == ApiKey::Metadata { 1 } else { min }, max }
+    VersionRange {
+        min: if api == ApiKey::Metadata { 1 } else { min },
+        max,
+    }
 }
 
 /// Puts each list of segments where its gap is.
@@ -455,22 +525,47 @@ impl fmt::Display for Trouble {
             Self::Idle => f.write_str("closed after connections.max.idle.ms"),
             Self::Dismissed => f.write_str("closed: no longer part of the cluster"),
             Self::Unasked => f.write_str("an answer that nothing asked for"),
-            Self::Correlation { api, expected, found } => write!(
+            Self::Correlation {
+                api,
+                expected,
+                found,
+            } => write!(
                 f,
                 "an answer to request {found} where {expected} ({}) was the oldest",
                 api.name()
             ),
-            Self::Malformed { api, version, source } => {
-                write!(f, "cannot read the answer to {} version {version}: {source}", api.name())
+            Self::Malformed {
+                api,
+                version,
+                source,
+            } => {
+                write!(
+                    f,
+                    "cannot read the answer to {} version {version}: {source}",
+                    api.name()
+                )
             }
             Self::Incomplete { api } => {
-                write!(f, "the answer to {} leaves out what was asked for", api.name())
+                write!(
+                    f,
+                    "the answer to {} leaves out what was asked for",
+                    api.name()
+                )
             }
-            Self::Unwritable { api, version, source } => {
+            Self::Unwritable {
+                api,
+                version,
+                source,
+            } => {
                 write!(f, "cannot write {} version {version}: {source}", api.name())
             }
             Self::Refused { code } => {
-                write!(f, "refused the handshake: {} ({})", code.name(), code.text())
+                write!(
+                    f,
+                    "refused the handshake: {} ({})",
+                    code.name(),
+                    code.text()
+                )
             }
             Self::TooOld { api, theirs } => {
                 let VersionRange { min, max } = oldest_usable(*api);
@@ -479,7 +574,10 @@ impl fmt::Display for Trouble {
                     Some(theirs) => write!(f, "{} to {}", theirs.min, theirs.max)?,
                     None => f.write_str("not at all")?,
                 }
-                write!(f, ", this producer {min} to {max}; Kafka 0.11 or newer is needed")
+                write!(
+                    f,
+                    ", this producer {min} to {max}; Kafka 0.11 or newer is needed"
+                )
             }
         }
     }

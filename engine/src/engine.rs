@@ -4,10 +4,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafka_wire::message::{
-    MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataTopic,
-};
 use kafka_wire::message::{ApiKey, ProduceResponse};
+use kafka_wire::message::{MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataTopic};
 use kafka_wire::{ErrorCode, Uuid};
 use tracing::{debug, info, warn};
 
@@ -69,7 +67,12 @@ pub struct Undelivered {
 
 impl std::fmt::Display for Undelivered {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { topic, place, last_error, count } = self;
+        let Self {
+            topic,
+            place,
+            last_error,
+            count,
+        } = self;
         write!(f, "{count} to {topic} ({place}")?;
         match last_error {
             Some(error) => write!(f, ": {error})"),
@@ -186,18 +189,20 @@ impl Engine {
                 return None;
             }
             let cargo = self.sender.collect(node, now);
-            let transmit =
-                cargo.and_then(|cargo| self.sender.dispatch(cargo, connection, now));
+            let transmit = cargo.and_then(|cargo| self.sender.dispatch(cargo, connection, now));
             self.timers.arm(Timer::Outlet(node), self.sender.due(node));
             transmit
         });
-        self.timers.arm(Timer::Connection(conn), connection.deadline(settings));
+        self.timers
+            .arm(Timer::Connection(conn), connection.deadline(settings));
         transmit
     }
 
     /// What [`Engine::poll_transmit`] gave is written.
     pub fn transmitted(&mut self, conn: ConnId, now: Time) {
-        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        let Some(connection) = self.connections.get_mut(&conn) else {
+            return;
+        };
         if let Some(shipments) = connection.transmitted(now) {
             self.sender.written(&shipments);
             self.relist(&shipments, now);
@@ -206,7 +211,9 @@ impl Engine {
 
     /// A connection is open.
     pub fn opened(&mut self, conn: ConnId, now: Time) {
-        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        let Some(connection) = self.connections.get_mut(&conn) else {
+            return;
+        };
         match connection.opened(now) {
             Ok(()) => self.sendable.push_back(conn),
             Err(error) => self.drop_connection(conn, &error, now),
@@ -215,14 +222,18 @@ impl Engine {
 
     /// A connection could not be made, or is gone.
     pub fn closed(&mut self, conn: ConnId, reason: &str, now: Time) {
-        let Some(connection) = self.connections.get(&conn) else { return };
+        let Some(connection) = self.connections.get(&conn) else {
+            return;
+        };
         let error = connection.lost(reason);
         self.drop_connection(conn, &error, now);
     }
 
     /// An answer arrived: a whole frame without its length.
     pub fn receive(&mut self, conn: ConnId, frame: &[u8], now: Time) {
-        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        let Some(connection) = self.connections.get_mut(&conn) else {
+            return;
+        };
         match connection.receive(frame, now) {
             Ok(Answer::Again) => {}
             Ok(Answer::Ready) => self.ready(conn, now),
@@ -265,34 +276,55 @@ impl Engine {
             lane.partition.queue().close();
         }
         let undelivered = self.undelivered();
-        self.purge(Purge { queued: true, in_flight: true });
+        self.purge(Purge {
+            queued: true,
+            in_flight: true,
+        });
         undelivered
     }
 
     /// Messages held, counted where they are; for tests of the balance.
     pub fn count_held(&self) -> u64 {
-        let staged: u64 =
-            self.topics.values().map(|state| state.topic.stage().queue().unsettled()).sum();
+        let staged: u64 = self
+            .topics
+            .values()
+            .map(|state| state.topic.stage().queue().unsettled())
+            .sum();
         let lanes = self.sender.lanes().map(|(_, lane)| lane.unsettled());
-        staged + lanes.map(|(waiting, in_flight)| waiting + in_flight).sum::<u64>()
+        staged
+            + lanes
+                .map(|(waiting, in_flight)| waiting + in_flight)
+                .sum::<u64>()
     }
 
     fn undelivered(&self) -> Vec<Undelivered> {
         let staged = self.topics.values().map(|state| {
             let count = state.topic.stage().queue().unsettled();
-            (&state.topic, Place::NoMetadata, self.trouble_of(state), count)
+            (
+                &state.topic,
+                Place::NoMetadata,
+                self.trouble_of(state),
+                count,
+            )
         });
         let lanes = self.sender.lanes().flat_map(|(_, lane)| {
             let (waiting, in_flight) = lane.unsettled();
             let last_error = lane.last_error().or(self.trouble_at(lane.leader)).cloned();
             [
-                (&lane.topic, lane.waiting_place(), last_error.clone(), waiting),
+                (
+                    &lane.topic,
+                    lane.waiting_place(),
+                    last_error.clone(),
+                    waiting,
+                ),
                 (&lane.topic, Place::InFlight, last_error, in_flight),
             ]
         });
         let mut sums = BTreeMap::new();
         for (topic, place, last_error, count) in staged.chain(lanes).filter(|(.., n)| *n > 0) {
-            *sums.entry((Arc::clone(topic.name()), place, last_error)).or_insert(0) += count;
+            *sums
+                .entry((Arc::clone(topic.name()), place, last_error))
+                .or_insert(0) += count;
         }
         let sums = sums.into_iter();
         sums.map(|((topic, place, last_error), count)| Undelivered {
@@ -319,7 +351,9 @@ impl Engine {
     }
 
     fn check_connection(&mut self, conn: ConnId, now: Time) {
-        let Some(connection) = self.connections.get(&conn) else { return };
+        let Some(connection) = self.connections.get(&conn) else {
+            return;
+        };
         let settings = &self.core.settings;
         match connection.overdue(settings, now) {
             Some(error) => self.drop_connection(conn, &error, now),
@@ -339,18 +373,29 @@ impl Engine {
     }
 
     fn expire_stage(&mut self, slot: u32, now: Time) {
-        let Some(state) = self.topics.get(&slot) else { return };
+        let Some(state) = self.topics.get(&slot) else {
+            return;
+        };
         let trouble = self.trouble_of(state);
         if let Some(timeout) = state.topic.settings().message_timeout {
-            let failure =
-                Arc::new(Failure::unsent(DeliveryError::TimedOut, Place::NoMetadata, trouble));
-            state.topic.stage().expire(now, timeout, |batch, settlement| {
-                let outcome = SettledOutcome::Failed(Arc::clone(&failure));
-                settle(&self.core, &state.topic, -1, batch, settlement, outcome);
-            });
+            let failure = Arc::new(Failure::unsent(
+                DeliveryError::TimedOut,
+                Place::NoMetadata,
+                trouble,
+            ));
+            state
+                .topic
+                .stage()
+                .expire(now, timeout, |batch, settlement| {
+                    let outcome = SettledOutcome::Failed(Arc::clone(&failure));
+                    settle(&self.core, &state.topic, -1, batch, settlement, outcome);
+                });
         }
         let propagation_max = self.core.settings.topic_propagation_max;
-        if state.unknown_since.is_some_and(|since| since.after(propagation_max) <= now) {
+        if state
+            .unknown_since
+            .is_some_and(|since| since.after(propagation_max) <= now)
+        {
             state.purge_stage(&self.core, DeliveryError::UnknownTopic, Place::NoMetadata);
             if let Some(state) = self.topics.get_mut(&slot) {
                 state.unknown_since = None;
@@ -360,11 +405,15 @@ impl Engine {
     }
 
     fn arm_stage(&mut self, slot: u32) {
-        let Some(state) = self.topics.get(&slot) else { return };
+        let Some(state) = self.topics.get(&slot) else {
+            return;
+        };
         let timeout = state.topic.settings().message_timeout;
         let expiry = timeout.map_or(Time::NEVER, |t| state.topic.stage().queue().next_expiry(t));
         let propagation_max = self.core.settings.topic_propagation_max;
-        let given_up = state.unknown_since.map_or(Time::NEVER, |s| s.after(propagation_max));
+        let given_up = state
+            .unknown_since
+            .map_or(Time::NEVER, |s| s.after(propagation_max));
         self.timers.arm(Timer::Stage(slot), expiry.min(given_up));
     }
 
@@ -435,19 +484,26 @@ impl Engine {
     }
 
     fn connect(&mut self, id: NodeId, now: Time) {
-        let Some(node) = self.cluster.get_mut(id) else { return };
+        let Some(node) = self.cluster.get_mut(id) else {
+            return;
+        };
         let conn = ConnId(self.next_conn);
         self.next_conn += 1;
         node.link = Link::Opening(conn, now);
         let endpoint = node.endpoint.clone();
         let connection = Connection::new(id, endpoint.clone(), &self.core.settings, now);
-        self.timers.arm(Timer::Connection(conn), connection.deadline(&self.core.settings));
+        self.timers.arm(
+            Timer::Connection(conn),
+            connection.deadline(&self.core.settings),
+        );
         self.connections.insert(conn, connection);
         self.events.push_back(Event::Connect { conn, endpoint });
     }
 
     fn ready(&mut self, conn: ConnId, now: Time) {
-        let Some(connection) = self.connections.get(&conn) else { return };
+        let Some(connection) = self.connections.get(&conn) else {
+            return;
+        };
         let id = connection.node;
         if let Some(node) = self.cluster.get_mut(id) {
             node.link = Link::Up(conn);
@@ -462,14 +518,20 @@ impl Engine {
 
     /// Ends a connection: its broker is tried again later, its batches are sent again.
     fn drop_connection(&mut self, conn: ConnId, error: &ConnectionError, now: Time) {
-        let Some(connection) = self.connections.remove(&conn) else { return };
+        let Some(connection) = self.connections.remove(&conn) else {
+            return;
+        };
         self.events.push_back(Event::Disconnect { conn });
         self.cluster.refresh.lost(conn);
         let id = connection.node;
         let shipments = connection.into_shipments();
         let idle = matches!(error.trouble, Trouble::Idle | Trouble::Dismissed);
         let unneeded = idle || (shipments.is_empty() && self.sender.due(id) == Time::NEVER);
-        if self.cluster.get(id).is_some_and(|node| node.connection() == Some(conn)) {
+        if self
+            .cluster
+            .get(id)
+            .is_some_and(|node| node.connection() == Some(conn))
+        {
             self.back_off(id, error, unneeded, now);
         }
         if !idle {
@@ -484,7 +546,9 @@ impl Engine {
     fn back_off(&mut self, id: NodeId, error: &ConnectionError, unneeded: bool, now: Time) {
         let settings = &self.core.settings;
         let (first, max) = (settings.reconnect_backoff, settings.reconnect_backoff_max);
-        let Some(node) = self.cluster.get_mut(id) else { return };
+        let Some(node) = self.cluster.get_mut(id) else {
+            return;
+        };
         if matches!(error.trouble, Trouble::Idle | Trouble::Dismissed) {
             node.link = Link::Down;
             debug!("{error}");
@@ -503,7 +567,9 @@ impl Engine {
     }
 
     fn backoff_over(&mut self, id: NodeId, now: Time) {
-        let Some(node) = self.cluster.get_mut(id) else { return };
+        let Some(node) = self.cluster.get_mut(id) else {
+            return;
+        };
         match node.link {
             Link::Backoff(until) if until <= now => node.link = Link::Down,
             Link::Backoff(until) => self.timers.arm(Timer::Reconnect(id), until),
@@ -527,15 +593,22 @@ impl Engine {
         };
         let lanes = shipments.clone();
         let name = broker.to_string();
-        let verdict = self.sender.answered(response, shipments, &name, now, &mut self.random);
+        let verdict = self
+            .sender
+            .answered(response, shipments, &name, now, &mut self.random);
         if verdict.leaders_moved {
             self.cluster.refresh.want();
         }
         if !verdict.unanswered.is_empty() {
-            let error =
-                ConnectionError { broker, trouble: Trouble::Incomplete { api: ApiKey::Produce } };
+            let error = ConnectionError {
+                broker,
+                trouble: Trouble::Incomplete {
+                    api: ApiKey::Produce,
+                },
+            };
             let why: Arc<str> = error.to_string().into();
-            self.sender.lost(&verdict.unanswered, &why, now, &mut self.random);
+            self.sender
+                .lost(&verdict.unanswered, &why, now, &mut self.random);
             self.drop_connection(conn, &error, now);
         }
         self.relist(&lanes, now);
@@ -550,13 +623,18 @@ impl Engine {
         for slot in slots {
             let name = Arc::clone(self.topics[&slot].topic.name());
             // A topic that was opened after the question was asked is not in the answer.
-            let answer = response.topics.iter().find(|topic| topic.name == Some(&name));
+            let answer = response
+                .topics
+                .iter()
+                .find(|topic| topic.name == Some(&name));
             if let Some(answer) = answer {
                 self.learn_topic(slot, answer, now);
             }
             complete &= !self.needs_metadata(slot);
         }
-        self.cluster.refresh.answered(complete, now, &mut self.random);
+        self.cluster
+            .refresh
+            .answered(complete, now, &mut self.random);
     }
 
     fn apply(&mut self, changes: Changes, now: Time) {
@@ -568,7 +646,10 @@ impl Engine {
         for conn in changes.obsolete {
             if let Some(connection) = self.connections.get(&conn) {
                 let broker = connection.endpoint.clone();
-                let error = ConnectionError { broker, trouble: Trouble::Dismissed };
+                let error = ConnectionError {
+                    broker,
+                    trouble: Trouble::Dismissed,
+                };
                 self.drop_connection(conn, &error, now);
             }
         }
@@ -581,7 +662,9 @@ impl Engine {
             self.update_partitions(slot, answer, now);
             return;
         }
-        let Some(state) = self.topics.get_mut(&slot) else { return };
+        let Some(state) = self.topics.get_mut(&slot) else {
+            return;
+        };
         let text: Arc<str> = format!("{} ({})", code.name(), code.text()).into();
         state.last_error = Some(Arc::clone(&text));
         if code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION && state.lanes.is_empty() {
@@ -592,24 +675,33 @@ impl Engine {
             let error = DeliveryError::Broker(code);
             state.purge_stage(&self.core, error, Place::NoMetadata);
             for lane in state.lanes.clone() {
-                self.sender.lane_mut(lane).purge_waiting(&self.core, error, Some(text.clone()));
+                self.sender
+                    .lane_mut(lane)
+                    .purge_waiting(&self.core, error, Some(text.clone()));
             }
         }
         self.arm_stage(slot);
     }
 
     fn update_partitions(&mut self, slot: u32, answer: &MetadataTopic<'_>, now: Time) {
-        let Some(state) = self.topics.get_mut(&slot) else { return };
+        let Some(state) = self.topics.get_mut(&slot) else {
+            return;
+        };
         state.unknown_since = None;
         state.last_error = None;
         let known = state.lanes.len();
-        let count = answer.partitions.iter().map(|partition| partition.partition_index + 1).max();
+        let count = answer
+            .partitions
+            .iter()
+            .map(|partition| partition.partition_index + 1)
+            .max();
         for index in known..usize::try_from(count.unwrap_or(0)).unwrap_or(0) {
             let lane = self.sender.next_lane();
             let partition =
                 Partition::new(index as i32, lane, self.core.limits(), &self.core.memory);
             state.lanes.push(lane);
-            self.sender.add(Lane::new(Arc::clone(&state.topic), Arc::new(partition)));
+            self.sender
+                .add(Lane::new(Arc::clone(&state.topic), Arc::new(partition)));
         }
         let lanes = state.lanes.clone();
         for partition in &answer.partitions {
@@ -635,7 +727,9 @@ impl Engine {
     }
 
     fn lay_route(&mut self, slot: u32, now: Time) {
-        let Some(state) = self.topics.get(&slot) else { return };
+        let Some(state) = self.topics.get(&slot) else {
+            return;
+        };
         let lanes = || state.lanes.iter().map(|lane| self.sender.lane(*lane));
         let led = (0..).zip(lanes()).filter(|(_, lane)| lane.leader.is_some());
         let available: Vec<u32> = led.map(|(index, _)| index).collect();
@@ -645,14 +739,28 @@ impl Engine {
         }
         let partitions = lanes().map(|lane| Arc::clone(&lane.partition)).collect();
         let count = state.lanes.len();
-        state.topic.lay_route(Route { partitions, available }, now, |target, mut batch| {
-            let text = format!("partition {target} of {count}").into();
-            let error = DeliveryError::UnknownPartition;
-            let failure = Arc::new(Failure::unsent(error, Place::NoMetadata, Some(text)));
-            let settlement = batch.settle(batch.count());
-            let outcome = SettledOutcome::Failed(failure);
-            settle(&self.core, &state.topic, target, &batch, settlement, outcome);
-        });
+        state.topic.lay_route(
+            Route {
+                partitions,
+                available,
+            },
+            now,
+            |target, mut batch| {
+                let text = format!("partition {target} of {count}").into();
+                let error = DeliveryError::UnknownPartition;
+                let failure = Arc::new(Failure::unsent(error, Place::NoMetadata, Some(text)));
+                let settlement = batch.settle(batch.count());
+                let outcome = SettledOutcome::Failed(failure);
+                settle(
+                    &self.core,
+                    &state.topic,
+                    target,
+                    &batch,
+                    settlement,
+                    outcome,
+                );
+            },
+        );
     }
 
     // Metadata.
@@ -663,7 +771,9 @@ impl Engine {
         let staged = state.topic.stage().queue().unsettled() > 0;
         let stranded = state.lanes.iter().any(|lane| {
             let lane = self.sender.lane(*lane);
-            let led = lane.leader.is_some_and(|leader| self.cluster.get(leader).is_some());
+            let led = lane
+                .leader
+                .is_some_and(|leader| self.cluster.get(leader).is_some());
             !led && lane.has_messages()
         });
         staged || stranded
@@ -671,20 +781,32 @@ impl Engine {
 
     fn refresh_metadata(&mut self, now: Time) {
         if !self.cluster.refresh.is_due(now) {
-            self.timers.arm(Timer::Refresh, self.cluster.refresh.next_due());
+            self.timers
+                .arm(Timer::Refresh, self.cluster.refresh.next_due());
             return;
         }
-        let usable = self.connections.iter().filter(|(_, c)| c.versions().is_some());
-        match usable.min_by_key(|(conn, c)| (c.in_flight(), **conn)).map(|(conn, _)| *conn) {
+        let usable = self
+            .connections
+            .iter()
+            .filter(|(_, c)| c.versions().is_some());
+        match usable
+            .min_by_key(|(conn, c)| (c.in_flight(), **conn))
+            .map(|(conn, _)| *conn)
+        {
             Some(conn) => self.ask_metadata(conn, now),
             None => self.find_broker(now),
         }
     }
 
     fn ask_metadata(&mut self, conn: ConnId, now: Time) {
-        let Some(connection) = self.connections.get_mut(&conn) else { return };
-        let mut names: Vec<&str> =
-            self.topics.values().map(|state| &**state.topic.name()).collect();
+        let Some(connection) = self.connections.get_mut(&conn) else {
+            return;
+        };
+        let mut names: Vec<&str> = self
+            .topics
+            .values()
+            .map(|state| &**state.topic.name())
+            .collect();
         names.dedup();
         let topics = names.into_iter().map(|name| MetadataRequestTopic {
             topic_id: Uuid::ZERO,
@@ -708,7 +830,10 @@ impl Engine {
 
     /// Connects to some broker: another one whenever the last does not answer soon.
     fn find_broker(&mut self, now: Time) {
-        let next_try = self.cluster.opening_since().map(|since| since.after(NEXT_CANDIDATE));
+        let next_try = self
+            .cluster
+            .opening_since()
+            .map(|since| since.after(NEXT_CANDIDATE));
         if let Some(at) = next_try.filter(|at| *at > now) {
             self.timers.arm(Timer::Refresh, at);
             return;
@@ -728,16 +853,21 @@ impl Engine {
     }
 
     fn trouble_of(&self, state: &TopicState) -> Option<Arc<str>> {
-        state.last_error.clone().or_else(|| self.cluster.last_error())
+        state
+            .last_error
+            .clone()
+            .or_else(|| self.cluster.last_error())
     }
 }
 
 impl TopicState {
     fn purge_stage(&self, core: &Core, error: DeliveryError, place: Place) {
         let failure = Arc::new(Failure::unsent(error, place, self.last_error.clone()));
-        self.topic.stage().purge(|batch: &Batch, settlement: Settlement| {
-            let outcome = SettledOutcome::Failed(Arc::clone(&failure));
-            settle(core, &self.topic, -1, batch, settlement, outcome);
-        });
+        self.topic
+            .stage()
+            .purge(|batch: &Batch, settlement: Settlement| {
+                let outcome = SettledOutcome::Failed(Arc::clone(&failure));
+                settle(core, &self.topic, -1, batch, settlement, outcome);
+            });
     }
 }

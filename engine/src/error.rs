@@ -67,7 +67,10 @@ impl PublishError {
 
     /// Whether the same message may be accepted once others have been delivered.
     pub fn is_queue_full(&self) -> bool {
-        matches!(self, Self::TooManyMessages { .. } | Self::TooManyBytes { .. })
+        matches!(
+            self,
+            Self::TooManyMessages { .. } | Self::TooManyBytes { .. }
+        )
     }
 }
 
@@ -95,7 +98,10 @@ impl fmt::Display for PublishError {
                 count.saturating_sub(1)
             ),
             Self::InvalidTimestamp { timestamp } => {
-                write!(f, "the timestamp {timestamp} is negative; give milliseconds since 1970")
+                write!(
+                    f,
+                    "the timestamp {timestamp} is negative; give milliseconds since 1970"
+                )
             }
             Self::Closed => f.write_str("the producer was closed"),
         }
@@ -234,13 +240,23 @@ pub struct Failure {
 impl Failure {
     /// The failure of messages that were never sent.
     pub(crate) fn unsent(error: DeliveryError, place: Place, last_error: Option<Arc<str>>) -> Self {
-        Self { error, place, attempts: 0, persisted: Persisted::No, last_error }
+        Self {
+            error,
+            place,
+            attempts: 0,
+            persisted: Persisted::No,
+            last_error,
+        }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}, {} attempts", self.error, self.place, self.attempts)?;
+        write!(
+            f,
+            "{} ({}, {} attempts",
+            self.error, self.place, self.attempts
+        )?;
         if self.persisted == Persisted::Maybe {
             f.write_str(", may be in the log")?;
         }

@@ -76,14 +76,20 @@ pub struct Settled {
 
 #[derive(Clone, Debug)]
 pub(crate) enum SettledOutcome {
-    Delivered { base_offset: Option<i64>, log_append_time: Option<i64> },
+    Delivered {
+        base_offset: Option<i64>,
+        log_append_time: Option<i64>,
+    },
     Failed(Arc<Failure>),
 }
 
 impl SettledOutcome {
     pub(crate) fn of(&self, partition: i32, index: u32) -> Outcome {
         match self {
-            Self::Delivered { base_offset, log_append_time } => Ok(Delivered {
+            Self::Delivered {
+                base_offset,
+                log_append_time,
+            } => Ok(Delivered {
                 partition,
                 offset: base_offset.map(|base| base + i64::from(index)),
                 log_append_time: *log_append_time,
@@ -146,7 +152,10 @@ pub(crate) struct RecordWalk {
 impl RecordWalk {
     /// `segments` hold whole records each.
     pub(crate) fn new(segments: VecDeque<Bytes>, base_timestamp: i64, skip: u32) -> Self {
-        let mut walk = Self { segments, base_timestamp };
+        let mut walk = Self {
+            segments,
+            base_timestamp,
+        };
         for _ in 0..skip {
             walk.next();
         }

@@ -15,7 +15,10 @@ pub(crate) struct Timers<K> {
 
 impl<K: Copy + Ord + Hash> Timers<K> {
     pub(crate) fn new() -> Self {
-        Self { heap: BinaryHeap::new(), armed: HashMap::new() }
+        Self {
+            heap: BinaryHeap::new(),
+            armed: HashMap::new(),
+        }
     }
 
     /// Fires `key` at `at`, or earlier if that was asked for before.

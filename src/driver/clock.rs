@@ -24,7 +24,9 @@ impl Clock for SystemClock {
     }
 
     fn wall_ms(&self) -> i64 {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since_1970 = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
     }
 }

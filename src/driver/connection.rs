@@ -48,15 +48,18 @@ pub(super) async fn run(turn: &Turn, conn: ConnId, endpoint: &Endpoint, output: 
 async fn connect(endpoint: &Endpoint, timeout: Duration) -> Result<TcpStream, String> {
     let Endpoint { host, port } = endpoint;
     let resolved = tokio::net::lookup_host((host.as_str(), *port)).await;
-    let addresses: Vec<SocketAddr> =
-        resolved.map_err(|error| format!("cannot resolve the name: {error}"))?.collect();
+    let addresses: Vec<SocketAddr> = resolved
+        .map_err(|error| format!("cannot resolve the name: {error}"))?
+        .collect();
     let share = timeout / addresses.len().max(1) as u32;
     let mut reasons = Vec::new();
     for address in &addresses {
         match tokio::time::timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
                 // Requests are written whole: waiting for more to send only delays them.
-                stream.set_nodelay(true).map_err(|error| error.to_string())?;
+                stream
+                    .set_nodelay(true)
+                    .map_err(|error| error.to_string())?;
                 return Ok(stream);
             }
             Ok(Err(error)) => reasons.push(format!("{error} ({address})")),
@@ -70,7 +73,12 @@ async fn connect(endpoint: &Endpoint, timeout: Duration) -> Result<TcpStream, St
 }
 
 async fn receive(turn: &Turn, conn: ConnId, read: &mut OwnedReadHalf) -> io::Result<()> {
-    let mut frames = FramedRead::new(read, FrameDecoder { max_len: MAX_ANSWER });
+    let mut frames = FramedRead::new(
+        read,
+        FrameDecoder {
+            max_len: MAX_ANSWER,
+        },
+    );
     while let Some(frame) = next(&mut frames).await? {
         turn.with(|engine, now| engine.receive(conn, &frame, now));
     }
@@ -80,7 +88,9 @@ async fn receive(turn: &Turn, conn: ConnId, read: &mut OwnedReadHalf) -> io::Res
 async fn next(
     frames: &mut FramedRead<&mut OwnedReadHalf, FrameDecoder>,
 ) -> io::Result<Option<BytesMut>> {
-    poll_fn(|context| Pin::new(&mut *frames).poll_next(context)).await.transpose()
+    poll_fn(|context| Pin::new(&mut *frames).poll_next(context))
+        .await
+        .transpose()
 }
 
 async fn transmit(

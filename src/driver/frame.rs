@@ -20,11 +20,18 @@ impl Decoder for FrameDecoder {
     type Error = io::Error;
 
     fn decode(&mut self, buffer: &mut BytesMut) -> io::Result<Option<BytesMut>> {
-        let Some(length) = buffer.first_chunk::<LENGTH>() else { return Ok(None) };
+        let Some(length) = buffer.first_chunk::<LENGTH>() else {
+            return Ok(None);
+        };
         let announced = i32::from_be_bytes(*length);
-        let length = usize::try_from(announced).ok().filter(|length| *length <= self.max_len);
+        let length = usize::try_from(announced)
+            .ok()
+            .filter(|length| *length <= self.max_len);
         let Some(length) = length else {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, self.not_a_frame(buffer)));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                self.not_a_frame(buffer),
+            ));
         };
         if buffer.len() < LENGTH + length {
             return Ok(None);
@@ -55,7 +62,14 @@ mod tests {
 
     #[test]
     fn frames_come_out_whole_however_the_bytes_arrive() {
-        let stream = [&[0, 0, 0, 3][..], b"abc", &[0, 0, 0, 0], &[0, 0, 0, 1], b"z"].concat();
+        let stream = [
+            &[0, 0, 0, 3][..],
+            b"abc",
+            &[0, 0, 0, 0],
+            &[0, 0, 0, 1],
+            b"z",
+        ]
+        .concat();
         let mut buffer = BytesMut::new();
         let mut frames = Vec::new();
         for byte in stream {
@@ -79,7 +93,10 @@ mod tests {
     fn a_tls_alert_or_a_huge_length_is_an_error_that_shows_the_bytes() {
         for hostile in [&[0x15, 3, 3, 0, 2, 2, 80][..], &[0xff; 8], &[0, 0x10, 0, 1]] {
             let error = decoder().decode(&mut BytesMut::from(hostile)).unwrap_err();
-            assert!(error.to_string().contains(&format!("{:02x}", hostile[0])), "{error}");
+            assert!(
+                error.to_string().contains(&format!("{:02x}", hostile[0])),
+                "{error}"
+            );
         }
     }
 }

@@ -51,9 +51,15 @@ pub(super) fn run(
     rouse: Arc<Notify>,
     commands: UnboundedReceiver<Command>,
 ) {
-    let turn =
-        Rc::new(Turn { engine: RefCell::new(engine), rouse, connection_setup_timeout });
-    let thread = IoThread { turn, links: HashMap::new() };
+    let turn = Rc::new(Turn {
+        engine: RefCell::new(engine),
+        rouse,
+        connection_setup_timeout,
+    });
+    let thread = IoThread {
+        turn,
+        links: HashMap::new(),
+    };
     LocalSet::new().block_on(&runtime, thread.run(commands));
     // A resolver that hangs must not hold up the end.
     runtime.shutdown_background();
@@ -102,7 +108,10 @@ impl IoThread {
         while let Some(event) = engine.poll_event() {
             match event {
                 Event::Connect { conn, endpoint } => {
-                    let link = Link { output: Rc::default(), end: CancellationToken::new() };
+                    let link = Link {
+                        output: Rc::default(),
+                        end: CancellationToken::new(),
+                    };
                     let (turn, output) = (Rc::clone(&self.turn), Rc::clone(&link.output));
                     let end = link.end.clone();
                     tokio::task::spawn_local(async move {

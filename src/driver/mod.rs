@@ -29,7 +29,9 @@ pub(crate) struct Driver {
 
 impl Driver {
     pub(crate) fn start(accumulator: &Arc<Accumulator>) -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let engine = Engine::new(accumulator, fastrand::u64(..));
         let setup_timeout = accumulator.settings().connection_setup_timeout;
         let rouse = Arc::new(Notify::new());
@@ -38,7 +40,11 @@ impl Driver {
         let thread = std::thread::Builder::new()
             .name("event-kafka".into())
             .spawn(move || io_thread::run(runtime, engine, setup_timeout, roused, received))?;
-        Ok(Self { rouse, commands, thread })
+        Ok(Self {
+            rouse,
+            commands,
+            thread,
+        })
     }
 
     pub(crate) fn rouser(&self) -> Rouser {

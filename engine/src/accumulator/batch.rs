@@ -29,7 +29,10 @@ pub(crate) struct BatchLimits {
 }
 
 impl BatchLimits {
-    const NONE: Self = Self { bytes: usize::MAX, messages: usize::MAX };
+    const NONE: Self = Self {
+        bytes: usize::MAX,
+        messages: usize::MAX,
+    };
 }
 
 /// A record on its way into a batch, with what the engine keeps beside it.
@@ -103,7 +106,10 @@ pub(crate) struct Batch {
 #[derive(Debug)]
 enum Body {
     Open(Vec<Segment>),
-    Frozen { header: [u8; BATCH_HEADER_LEN], segments: Vec<Bytes> },
+    Frozen {
+        header: [u8; BATCH_HEADER_LEN],
+        segments: Vec<Bytes>,
+    },
 }
 
 /// Records from `index` on were published at `time` or up to [`MARK_SPAN`] later.
@@ -130,7 +136,10 @@ impl Batch {
             count: 0,
             opaques: Opaques::new(memory),
             completions: VecDeque::new(),
-            marks: vec![Mark { time: coarse, index: 0 }],
+            marks: vec![Mark {
+                time: coarse,
+                index: 0,
+            }],
             opened,
             wall_offset,
             base_timestamp: 0,
@@ -199,7 +208,9 @@ impl Batch {
         limits: BatchLimits,
         funding: Funding,
     ) -> Append {
-        let timestamp = entry.timestamp.unwrap_or_else(|| millis(coarse) + self.wall_offset);
+        let timestamp = entry
+            .timestamp
+            .unwrap_or_else(|| millis(coarse) + self.wall_offset);
         if self.count == 0 {
             self.base_timestamp = timestamp;
         }
@@ -209,7 +220,9 @@ impl Batch {
         if full && self.count > 0 {
             return Append::BatchFull;
         }
-        let Some(segment) = self.room_for(len, funding) else { return Append::NoMemory };
+        let Some(segment) = self.room_for(len, funding) else {
+            return Append::NoMemory;
+        };
         fields.encode(segment.tail());
         if !self.opaques.push(entry.opaque, funding) {
             self.take_back(len);
@@ -225,7 +238,9 @@ impl Batch {
     }
 
     fn room_for(&mut self, len: usize, funding: Funding) -> Option<&mut Segment> {
-        let Body::Open(segments) = &mut self.body else { return None };
+        let Body::Open(segments) = &mut self.body else {
+            return None;
+        };
         if !segments.last().is_some_and(|last| last.has_room(len)) {
             let small = segments.is_empty() && len <= SMALL_SEGMENT;
             let ideal = if small { SMALL_SEGMENT } else { LARGE_SEGMENT };
@@ -279,9 +294,20 @@ impl Batch {
 
     /// When the next message expires.
     pub(crate) fn next_expiry(&self, timeout: Duration) -> Time {
-        let ends = self.marks.iter().skip(1).map(|mark| mark.index).chain([self.count]);
-        let mut alive = self.marks.iter().zip(ends).filter(|(_, end)| *end > self.settled);
-        alive.next().map_or(Time::NEVER, |(mark, _)| mark.expiry(timeout))
+        let ends = self
+            .marks
+            .iter()
+            .skip(1)
+            .map(|mark| mark.index)
+            .chain([self.count]);
+        let mut alive = self
+            .marks
+            .iter()
+            .zip(ends)
+            .filter(|(_, end)| *end > self.settled);
+        alive
+            .next()
+            .map_or(Time::NEVER, |(mark, _)| mark.expiry(timeout))
     }
 
     /// Takes what has to be told about the messages before `end` that have no outcome yet.
@@ -293,8 +319,14 @@ impl Batch {
         } else {
             self.opaques.copy(range.clone())
         };
-        let here = self.completions.partition_point(|(index, _)| *index < range.end);
-        Settlement { opaques, completions: self.completions.drain(..here).collect(), range }
+        let here = self
+            .completions
+            .partition_point(|(index, _)| *index < range.end);
+        Settlement {
+            opaques,
+            completions: self.completions.drain(..here).collect(),
+            range,
+        }
     }
 
     /// The records from index `start` on, for reports that carry them: shared once frozen, copied
@@ -302,9 +334,10 @@ impl Batch {
     pub(crate) fn walk(&self, start: u32) -> RecordWalk {
         let segments = match &self.body {
             Body::Frozen { segments, .. } => segments.iter().cloned().collect(),
-            Body::Open(segments) => {
-                segments.iter().map(|segment| Bytes::copy_from_slice(segment.as_ref())).collect()
-            }
+            Body::Open(segments) => segments
+                .iter()
+                .map(|segment| Bytes::copy_from_slice(segment.as_ref()))
+                .collect(),
         };
         RecordWalk::new(segments, self.base_timestamp, start)
     }
@@ -332,10 +365,7 @@ impl Batch {
 
     /// Hands out every record that has no outcome yet, with its index and about when it was
     /// published.
-    pub(crate) fn take_apart(
-        mut self,
-        mut take: impl FnMut(u32, Entry<'_, RawHeaders<'_>>, Time),
-    ) {
+    pub(crate) fn take_apart(mut self, mut take: impl FnMut(u32, Entry<'_, RawHeaders<'_>>, Time)) {
         let mut completions = std::mem::take(&mut self.completions);
         let mut index = 0;
         for segment in self.body.segments() {
@@ -343,7 +373,11 @@ impl Batch {
                 let view = record.expect("the engine encoded this record itself");
                 if index >= self.settled {
                     let waited_for = completions.front().is_some_and(|(at, _)| *at == index);
-                    let completion = if waited_for { completions.pop_front() } else { None };
+                    let completion = if waited_for {
+                        completions.pop_front()
+                    } else {
+                        None
+                    };
                     let entry = Entry {
                         key: view.key,
                         value: view.value,
@@ -366,7 +400,10 @@ impl Batch {
     }
 
     fn mark(&mut self, time: Time) {
-        let mark = Mark { time, index: self.count };
+        let mark = Mark {
+            time,
+            index: self.count,
+        };
         match self.marks.last_mut() {
             // No record came since the last mark: the budget had no memory for it.
             Some(last) if last.index == mark.index => *last = mark,

@@ -54,7 +54,10 @@ pub(crate) struct Quota {
 
 impl Quota {
     fn new(limit: usize) -> Self {
-        Self { used: AtomicUsize::new(0), limit }
+        Self {
+            used: AtomicUsize::new(0),
+            limit,
+        }
     }
 
     pub(crate) fn take(&self, count: usize) -> bool {

@@ -80,7 +80,10 @@ pub struct Balance {
 impl Accumulator {
     /// `seed` makes the choice of partitions repeatable.
     pub fn new(settings: Settings, seed: u64) -> Arc<Self> {
-        Arc::new(Self { core: Core::new(settings, seed), topics: Mutex::default() })
+        Arc::new(Self {
+            core: Core::new(settings, seed),
+            topics: Mutex::default(),
+        })
     }
 
     /// The topic of this name and these settings, made at its first use.
@@ -98,7 +101,10 @@ impl Accumulator {
         if topics.closed {
             topic.stage().queue().close();
         }
-        (topic, self.core.announce(Work::Topic(slot), Time::default()))
+        (
+            topic,
+            self.core.announce(Work::Topic(slot), Time::default()),
+        )
     }
 
     /// What this producer was told.
@@ -142,13 +148,18 @@ impl Accumulator {
     pub fn balance(&self) -> Balance {
         let topics = self.all();
         let totals = topics.iter().map(|topic| topic.totals());
-        let sum = totals.fold(Balance::default(), |sum, (accepted, delivered, failed)| Balance {
-            accepted: sum.accepted + accepted,
-            delivered: sum.delivered + delivered,
-            failed: sum.failed + failed,
-            held: 0,
+        let sum = totals.fold(Balance::default(), |sum, (accepted, delivered, failed)| {
+            Balance {
+                accepted: sum.accepted + accepted,
+                delivered: sum.delivered + delivered,
+                failed: sum.failed + failed,
+                held: 0,
+            }
         });
-        Balance { held: sum.accepted - sum.delivered - sum.failed, ..sum }
+        Balance {
+            held: sum.accepted - sum.delivered - sum.failed,
+            ..sum
+        }
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {
@@ -202,7 +213,10 @@ impl Core {
 
     pub(crate) fn limits(&self) -> BatchLimits {
         BatchLimits {
-            bytes: self.settings.batch_bytes.min(self.settings.message_max_bytes),
+            bytes: self
+                .settings
+                .batch_bytes
+                .min(self.settings.message_max_bytes),
             messages: self.settings.batch_messages,
         }
     }
@@ -216,12 +230,17 @@ impl Core {
         self.work.lock().push(work);
         let next_look = Time::from_nanos(self.next_look.load(Ordering::SeqCst));
         let in_time = next_look <= due && !self.is_flushing();
-        if in_time || self.roused.swap(true, Ordering::SeqCst) { Wake::No } else { Wake::Yes }
+        if in_time || self.roused.swap(true, Ordering::SeqCst) {
+            Wake::No
+        } else {
+            Wake::Yes
+        }
     }
 
     /// The I/O thread looks: whoever announces work from now on has to rouse it.
     pub(crate) fn look(&self) -> Vec<Work> {
-        self.next_look.store(Time::NEVER.as_nanos(), Ordering::SeqCst);
+        self.next_look
+            .store(Time::NEVER.as_nanos(), Ordering::SeqCst);
         self.roused.store(false, Ordering::SeqCst);
         std::mem::take(&mut *self.work.lock())
     }

@@ -16,7 +16,11 @@ pub(crate) struct Opaques {
 
 impl Opaques {
     pub(crate) fn new(memory: &Arc<Memory>) -> Self {
-        Self { values: Vec::new(), charged: 0, memory: Arc::clone(memory) }
+        Self {
+            values: Vec::new(),
+            charged: 0,
+            memory: Arc::clone(memory),
+        }
     }
 
     /// False if the budget has no memory for one more.

@@ -36,7 +36,13 @@ pub(crate) struct Queue {
 impl Queue {
     pub(super) fn new(limits: BatchLimits, memory: &Arc<Memory>) -> Self {
         let memory = Arc::clone(memory);
-        Self { batches: VecDeque::new(), limits, memory, accepted: 0, closed: false }
+        Self {
+            batches: VecDeque::new(),
+            limits,
+            memory,
+            accepted: 0,
+            closed: false,
+        }
     }
 
     /// Encodes a record into the open batch, or into a new one.
@@ -64,7 +70,10 @@ impl Queue {
         published: Time,
         open: impl FnOnce() -> Batch,
     ) {
-        let placed = self.place(|batch, limits| batch.adopt(entry, published, limits), |_| open());
+        let placed = self.place(
+            |batch, limits| batch.adopt(entry, published, limits),
+            |_| open(),
+        );
         debug_assert!(placed.is_ok(), "adopting never lacks memory");
     }
 
@@ -115,7 +124,9 @@ impl Queue {
 
     /// When the next message expires.
     pub(crate) fn next_expiry(&self, timeout: Duration) -> Time {
-        self.batches.front().map_or(Time::NEVER, |batch| batch.next_expiry(timeout))
+        self.batches
+            .front()
+            .map_or(Time::NEVER, |batch| batch.next_expiry(timeout))
     }
 
     /// Settles what is `timeout` old; batches with nothing left are dropped.
@@ -156,7 +167,10 @@ impl Queue {
     }
 
     pub(crate) fn unsettled(&self) -> u64 {
-        self.batches.iter().map(|batch| u64::from(batch.unsettled())).sum()
+        self.batches
+            .iter()
+            .map(|batch| u64::from(batch.unsettled()))
+            .sum()
     }
 }
 
@@ -179,7 +193,11 @@ pub(crate) struct Partition {
 impl Partition {
     /// `lane` is what the sender calls it.
     pub(crate) fn new(index: i32, lane: u32, limits: BatchLimits, memory: &Arc<Memory>) -> Self {
-        Self { index, lane, queue: Mutex::new(Queue::new(limits, memory)) }
+        Self {
+            index,
+            lane,
+            queue: Mutex::new(Queue::new(limits, memory)),
+        }
     }
 
     pub(crate) fn index(&self) -> i32 {

@@ -15,15 +15,16 @@ pub(crate) struct Chooser {
 
 impl Chooser {
     pub(crate) fn new(linger: Duration, seed: u64) -> Self {
-        Self { sticky: Sticky::new(seed), linger }
+        Self {
+            sticky: Sticky::new(seed),
+            linger,
+        }
     }
 
     /// The partition for a record with this key. `route` has at least one partition.
     pub(crate) fn choose(&self, key: Option<&[u8]>, route: &Route, now: Time) -> usize {
         match key {
-            Some(key) if !key.is_empty() => {
-                crc32fast::hash(key) as usize % route.partitions.len()
-            }
+            Some(key) if !key.is_empty() => crc32fast::hash(key) as usize % route.partitions.len(),
             _ if self.linger.is_zero() => self.sticky.draw(route),
             _ => self.sticky.keep_or_draw(route, now, self.linger),
         }
@@ -42,7 +43,10 @@ struct Sticky {
 
 impl Sticky {
     fn new(seed: u64) -> Self {
-        Self { current: AtomicU64::new(u64::MAX), seed: AtomicU64::new(seed) }
+        Self {
+            current: AtomicU64::new(u64::MAX),
+            seed: AtomicU64::new(seed),
+        }
     }
 
     fn keep_or_draw(&self, route: &Route, now: Time, linger: Duration) -> usize {
@@ -54,7 +58,10 @@ impl Sticky {
             return partition as usize;
         }
         let partition = self.draw(route);
-        self.current.store((partition as u64) << 32 | u64::from(now_ms), Ordering::Relaxed);
+        self.current.store(
+            (partition as u64) << 32 | u64::from(now_ms),
+            Ordering::Relaxed,
+        );
         partition
     }
 

@@ -38,7 +38,11 @@ pub(crate) struct Memory {
 
 impl Memory {
     pub(crate) fn new(budget: Budget) -> Arc<Self> {
-        Arc::new(Self { budget, small: Mutex::default(), large: Mutex::default() })
+        Arc::new(Self {
+            budget,
+            small: Mutex::default(),
+            large: Mutex::default(),
+        })
     }
 
     pub(crate) fn budget(&self) -> &Budget {
@@ -54,10 +58,16 @@ impl Memory {
     ) -> Option<Segment> {
         let bytes = self.budget.bytes();
         let sizes = [ideal.max(least), least];
-        let size = sizes.into_iter().find(|size| bytes.charge(*size, funding))?;
+        let size = sizes
+            .into_iter()
+            .find(|size| bytes.charge(*size, funding))?;
         let pooled = self.shelf(size).and_then(|shelf| shelf.lock().pop());
         let bytes = pooled.unwrap_or_else(|| Vec::with_capacity(size));
-        Some(Segment { bytes, size, memory: Arc::clone(self) })
+        Some(Segment {
+            bytes,
+            size,
+            memory: Arc::clone(self),
+        })
     }
 
     /// Makes large segments ready whose pages are in memory, so that a publishing thread never
@@ -80,7 +90,11 @@ impl Memory {
     fn give_back(&self, mut bytes: Vec<u8>, size: usize) {
         if let Some(shelf) = self.shelf(size) {
             bytes.clear();
-            let kept = if size == SMALL_SEGMENT { SMALL_KEPT } else { LARGE_KEPT };
+            let kept = if size == SMALL_SEGMENT {
+                SMALL_KEPT
+            } else {
+                LARGE_KEPT
+            };
             let mut shelf = shelf.lock();
             if shelf.len() < kept {
                 shelf.push(bytes);
@@ -130,7 +144,8 @@ impl AsRef<[u8]> for Segment {
 
 impl Drop for Segment {
     fn drop(&mut self) {
-        self.memory.give_back(std::mem::take(&mut self.bytes), self.size);
+        self.memory
+            .give_back(std::mem::take(&mut self.bytes), self.size);
     }
 }
 
@@ -141,7 +156,9 @@ mod tests {
     #[test]
     fn a_segment_is_charged_while_any_clone_of_it_lives() {
         let memory = Memory::new(Budget::new(None, 10_000));
-        let mut segment = memory.segment(SMALL_SEGMENT, 5, Funding::Budget).expect("room");
+        let mut segment = memory
+            .segment(SMALL_SEGMENT, 5, Funding::Budget)
+            .expect("room");
         segment.tail().extend_from_slice(b"hello");
         let bytes = segment.freeze();
         let clone = bytes.clone();
@@ -155,8 +172,14 @@ mod tests {
     #[test]
     fn a_tight_budget_still_gives_what_is_needed() {
         let memory = Memory::new(Budget::new(None, 1024));
-        let segment = memory.segment(SMALL_SEGMENT, 1000, Funding::Budget).expect("the record alone fits");
+        let segment = memory
+            .segment(SMALL_SEGMENT, 1000, Funding::Budget)
+            .expect("the record alone fits");
         assert!(segment.has_room(1000) && !segment.has_room(1001));
-        assert!(memory.segment(SMALL_SEGMENT, 1000, Funding::Budget).is_none());
+        assert!(
+            memory
+                .segment(SMALL_SEGMENT, 1000, Funding::Budget)
+                .is_none()
+        );
     }
 }

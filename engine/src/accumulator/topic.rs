@@ -52,7 +52,10 @@ pub struct Topic {
 impl<'a> Record<'a> {
     /// A message with this payload.
     pub fn new(value: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
-        Self { value: Some(value.as_ref()), ..Self::default() }
+        Self {
+            value: Some(value.as_ref()),
+            ..Self::default()
+        }
     }
 
     /// A tombstone: a null payload, which deletes its key from a compacted topic.
@@ -62,7 +65,10 @@ impl<'a> Record<'a> {
 
     /// Sets the key. Records of one key go to one partition, in order.
     pub fn key(self, key: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
-        Self { key: Some(key.as_ref()), ..self }
+        Self {
+            key: Some(key.as_ref()),
+            ..self
+        }
     }
 
     /// Sets the headers.
@@ -72,12 +78,18 @@ impl<'a> Record<'a> {
 
     /// Sets the partition.
     pub fn partition(self, partition: i32) -> Self {
-        Self { partition: Some(partition), ..self }
+        Self {
+            partition: Some(partition),
+            ..self
+        }
     }
 
     /// Sets the time of the event, in milliseconds since 1970.
     pub fn timestamp(self, timestamp: i64) -> Self {
-        Self { timestamp: Some(timestamp), ..self }
+        Self {
+            timestamp: Some(timestamp),
+            ..self
+        }
     }
 
     /// Sets what comes back with the report.
@@ -151,7 +163,9 @@ impl Topic {
         self.check(record, entry.size_alone())?;
         let budget = self.core.memory.budget();
         if !budget.messages().take(1) {
-            return Err(PublishError::TooManyMessages { limit: budget.messages().limit() });
+            return Err(PublishError::TooManyMessages {
+                limit: budget.messages().limit(),
+            });
         }
         let accepted = self.accept(clock, record.partition, &mut entry);
         if accepted.is_err() {
@@ -211,7 +225,10 @@ impl Topic {
             Some(explicit) => usize::try_from(explicit)
                 .ok()
                 .filter(|index| *index < count)
-                .ok_or(PublishError::UnknownPartition { partition: explicit, count })?,
+                .ok_or(PublishError::UnknownPartition {
+                    partition: explicit,
+                    count,
+                })?,
         };
         let partition = &route.partitions[chosen];
         let change = partition.queue().append(entry, clock, coarse)?;
@@ -221,9 +238,9 @@ impl Topic {
                 let due = opened.after(self.core.settings.linger);
                 self.core.announce(Work::Partition(partition.lane()), due)
             }
-            Change::Filled => {
-                self.core.announce(Work::Partition(partition.lane()), Time::default())
-            }
+            Change::Filled => self
+                .core
+                .announce(Work::Partition(partition.lane()), Time::default()),
         })
     }
 
@@ -292,7 +309,10 @@ pub(crate) struct Stage {
 
 impl Stage {
     fn new(core: &Core) -> Self {
-        Self { queue: Queue::new(core.limits(), &core.memory), targets: VecDeque::new() }
+        Self {
+            queue: Queue::new(core.limits(), &core.memory),
+            targets: VecDeque::new(),
+        }
     }
 
     fn append(

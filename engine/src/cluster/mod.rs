@@ -49,7 +49,12 @@ pub(crate) enum Link {
 
 impl Node {
     fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint, link: Link::Down, failures: 0, last_error: None }
+        Self {
+            endpoint,
+            link: Link::Down,
+            failures: 0,
+            last_error: None,
+        }
     }
 
     pub(crate) fn connection(&self) -> Option<ConnId> {
@@ -79,10 +84,15 @@ pub(crate) struct Changes {
 
 impl Cluster {
     pub(crate) fn new(bootstrap: &[Endpoint], refresh: Refresh) -> Self {
-        let nodes = bootstrap.iter().enumerate().map(|(position, endpoint)| {
-            (NodeId::bootstrap(position), Node::new(endpoint.clone()))
-        });
-        Self { nodes: nodes.collect(), turn: 0, refresh }
+        let nodes = bootstrap
+            .iter()
+            .enumerate()
+            .map(|(position, endpoint)| (NodeId::bootstrap(position), Node::new(endpoint.clone())));
+        Self {
+            nodes: nodes.collect(),
+            turn: 0,
+            refresh,
+        }
     }
 
     pub(crate) fn get(&self, id: NodeId) -> Option<&Node> {
@@ -144,14 +154,22 @@ impl Cluster {
     }
 
     fn update_node(&mut self, broker: &MetadataBroker<'_>, changes: &mut Changes) {
-        let Ok(port) = u16::try_from(broker.port) else { return };
+        let Ok(port) = u16::try_from(broker.port) else {
+            return;
+        };
         let id = NodeId(broker.node_id);
         let known = self.nodes.entry(id).or_insert_with(|| {
-            Node::new(Endpoint { host: broker.host.to_owned(), port })
+            Node::new(Endpoint {
+                host: broker.host.to_owned(),
+                port,
+            })
         });
         if known.endpoint.host != broker.host || known.endpoint.port != port {
             changes.obsolete.extend(known.connection());
-            *known = Node::new(Endpoint { host: broker.host.to_owned(), port });
+            *known = Node::new(Endpoint {
+                host: broker.host.to_owned(),
+                port,
+            });
         }
     }
 

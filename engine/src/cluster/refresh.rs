@@ -74,7 +74,9 @@ impl Refresh {
     /// An answer came. While it leaves something open that is needed, the next question waits.
     pub(crate) fn answered(&mut self, complete: bool, now: Time, random: &mut fastrand::Rng) {
         self.asked = None;
-        self.stale_at = self.interval.map_or(Time::NEVER, |interval| now.after(interval));
+        self.stale_at = self
+            .interval
+            .map_or(Time::NEVER, |interval| now.after(interval));
         self.fruitless = if complete { 0 } else { self.fruitless + 1 };
         let (first, max) = self.backoff;
         // Also after a complete answer: a leader that moves again and again makes no storm.

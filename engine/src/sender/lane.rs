@@ -73,7 +73,11 @@ impl Lane {
     /// Takes over what metadata says, unless it is older than what is known (KIP-320). True if the
     /// leader is another one now.
     pub(crate) fn update_leader(&mut self, metadata: &MetadataPartition) -> bool {
-        let MetadataPartition { leader_id, leader_epoch, .. } = *metadata;
+        let MetadataPartition {
+            leader_id,
+            leader_epoch,
+            ..
+        } = *metadata;
         if leader_epoch >= 0 && leader_epoch < self.leader_epoch {
             return false;
         }
@@ -92,7 +96,11 @@ impl Lane {
     pub(crate) fn due(&self, core: &Core) -> Time {
         if !self.head.is_empty() {
             // What failed goes first and alone, so that it can keep its place.
-            return if self.in_flight.is_empty() { self.retry_at } else { Time::NEVER };
+            return if self.in_flight.is_empty() {
+                self.retry_at
+            } else {
+                Time::NEVER
+            };
         }
         if self.in_flight.len() >= MAX_IN_FLIGHT {
             return Time::NEVER;
@@ -127,7 +135,13 @@ impl Lane {
         let batch = self.partition.queue().pop()?.trimmed();
         let id = self.next_parcel;
         self.next_parcel += 1;
-        Some(Parcel { id, batch, attempts: 0, persisted: Persisted::No, last_error: None })
+        Some(Parcel {
+            id,
+            batch,
+            attempts: 0,
+            persisted: Persisted::No,
+            last_error: None,
+        })
     }
 
     /// About how large the next batch is.
@@ -154,7 +168,14 @@ impl Lane {
     ) {
         if let Some(parcel) = self.landed(id) {
             self.last_error = None;
-            self.end(core, parcel, SettledOutcome::Delivered { base_offset, log_append_time });
+            self.end(
+                core,
+                parcel,
+                SettledOutcome::Delivered {
+                    base_offset,
+                    log_append_time,
+                },
+            );
         }
     }
 
@@ -174,7 +195,9 @@ impl Lane {
         setback: &Setback,
         retry_at: impl FnOnce(u32) -> Time,
     ) {
-        let Some(mut parcel) = self.landed(id) else { return };
+        let Some(mut parcel) = self.landed(id) else {
+            return;
+        };
         parcel.blame(setback);
         self.last_error = Some(Arc::clone(&setback.text));
         if parcel.attempts > core.settings.max_retries {
@@ -187,11 +210,16 @@ impl Lane {
 
     /// Fails what is older than the topic allows. `trouble` is what the leader suffers from.
     pub(crate) fn expire(&mut self, core: &Core, now: Time, trouble: Option<&Arc<str>>) {
-        let Some(timeout) = self.topic.settings().message_timeout else { return };
+        let Some(timeout) = self.topic.settings().message_timeout else {
+            return;
+        };
         let last_error = self.last_error.as_ref().or(trouble).cloned();
         let place = self.waiting_place();
         let (topic, index) = (&self.topic, self.partition.index());
-        let parcels = self.in_flight.iter_mut().map(|parcel| (parcel, Place::InFlight));
+        let parcels = self
+            .in_flight
+            .iter_mut()
+            .map(|parcel| (parcel, Place::InFlight));
         for (parcel, place) in parcels.chain(self.head.iter_mut().map(|parcel| (parcel, place))) {
             let expired = parcel.batch.expired(now, timeout);
             let settlement = parcel.batch.settle(expired);
@@ -204,22 +232,35 @@ impl Lane {
         }
         self.head.retain(|parcel| parcel.batch.unsettled() > 0);
         let failure = Arc::new(Failure::unsent(DeliveryError::TimedOut, place, last_error));
-        self.partition.queue().expire(now, timeout, |batch, settlement| {
-            let outcome = SettledOutcome::Failed(Arc::clone(&failure));
-            settle(core, topic, index, batch, settlement, outcome);
-        });
+        self.partition
+            .queue()
+            .expire(now, timeout, |batch, settlement| {
+                let outcome = SettledOutcome::Failed(Arc::clone(&failure));
+                settle(core, topic, index, batch, settlement, outcome);
+            });
     }
 
     /// When [`Lane::expire`] has something to do next.
     pub(crate) fn next_expiry(&self) -> Time {
-        let Some(timeout) = self.topic.settings().message_timeout else { return Time::NEVER };
+        let Some(timeout) = self.topic.settings().message_timeout else {
+            return Time::NEVER;
+        };
         let drained = self.in_flight.iter().chain(&self.head);
-        let drained = drained.map(|parcel| parcel.batch.next_expiry(timeout)).min();
-        drained.unwrap_or(Time::NEVER).min(self.partition.queue().next_expiry(timeout))
+        let drained = drained
+            .map(|parcel| parcel.batch.next_expiry(timeout))
+            .min();
+        drained
+            .unwrap_or(Time::NEVER)
+            .min(self.partition.queue().next_expiry(timeout))
     }
 
     /// Fails everything that is not on the wire.
-    pub(crate) fn purge_waiting(&mut self, core: &Core, error: DeliveryError, why: Option<Arc<str>>) {
+    pub(crate) fn purge_waiting(
+        &mut self,
+        core: &Core,
+        error: DeliveryError,
+        why: Option<Arc<str>>,
+    ) {
         let place = self.waiting_place();
         let last_error = why.or_else(|| self.last_error.clone());
         for mut parcel in std::mem::take(&mut self.head) {
@@ -244,14 +285,24 @@ impl Lane {
     /// Messages without an outcome: waiting, and on the wire.
     pub(crate) fn unsettled(&self) -> (u64, u64) {
         let sum = |parcels: &VecDeque<Parcel>| -> u64 {
-            parcels.iter().map(|parcel| u64::from(parcel.batch.unsettled())).sum()
+            parcels
+                .iter()
+                .map(|parcel| u64::from(parcel.batch.unsettled()))
+                .sum()
         };
-        (sum(&self.head) + self.partition.queue().unsettled(), sum(&self.in_flight))
+        (
+            sum(&self.head) + self.partition.queue().unsettled(),
+            sum(&self.in_flight),
+        )
     }
 
     /// Where messages are that wait here.
     pub(crate) fn waiting_place(&self) -> Place {
-        if self.leader.is_some() { Place::Queued } else { Place::NoLeader }
+        if self.leader.is_some() {
+            Place::Queued
+        } else {
+            Place::NoLeader
+        }
     }
 
     pub(crate) fn last_error(&self) -> Option<&Arc<str>> {
@@ -296,7 +347,11 @@ impl Parcel {
             error,
             place,
             attempts: self.attempts,
-            persisted: if unanswered { Persisted::Maybe } else { self.persisted },
+            persisted: if unanswered {
+                Persisted::Maybe
+            } else {
+                self.persisted
+            },
             last_error: self.last_error.clone(),
         }
     }

@@ -8,8 +8,8 @@ mod settle;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use kafka_wire::{EncodeError, ErrorCode, Uuid};
 use kafka_wire::message::{ProducePartitionResponse, ProduceResponse};
+use kafka_wire::{EncodeError, ErrorCode, Uuid};
 
 pub(crate) use lane::Lane;
 use lane::{Setback, retry_wait};
@@ -47,7 +47,10 @@ struct Outlet {
 
 impl Default for Outlet {
     fn default() -> Self {
-        Self { waiting: VecDeque::new(), due: Time::NEVER }
+        Self {
+            waiting: VecDeque::new(),
+            due: Time::NEVER,
+        }
     }
 }
 
@@ -62,7 +65,11 @@ pub(crate) struct Verdict {
 
 impl Sender {
     pub(crate) fn new(core: &Arc<Core>) -> Self {
-        Self { core: Arc::clone(core), lanes: Vec::new(), outlets: HashMap::new() }
+        Self {
+            core: Arc::clone(core),
+            lanes: Vec::new(),
+            outlets: HashMap::new(),
+        }
     }
 
     pub(crate) fn next_lane(&self) -> u32 {
@@ -114,20 +121,27 @@ impl Sender {
 
     /// Everything that lingers may go: a flush began.
     pub(crate) fn hurry(&mut self) -> Vec<NodeId> {
-        self.outlets.values_mut().for_each(|outlet| outlet.due = Time::default());
+        self.outlets
+            .values_mut()
+            .for_each(|outlet| outlet.due = Time::default());
         self.outlets.keys().copied().collect()
     }
 
     /// When this broker is to be sent something.
     pub(crate) fn due(&self, node: NodeId) -> Time {
-        self.outlets.get(&node).map_or(Time::NEVER, |outlet| outlet.due)
+        self.outlets
+            .get(&node)
+            .map_or(Time::NEVER, |outlet| outlet.due)
     }
 
     /// Takes the batches for the next request to a broker, if one is due: one of each partition
     /// that has any, whether its linger is over or not, in turn, within `request.max.bytes`, all
     /// with the same `acks` and time-out.
     pub(crate) fn collect(&mut self, node: NodeId, now: Time) -> Option<Cargo> {
-        let outlet = self.outlets.get_mut(&node).filter(|outlet| outlet.due <= now)?;
+        let outlet = self
+            .outlets
+            .get_mut(&node)
+            .filter(|outlet| outlet.due <= now)?;
         let waiting = std::mem::take(&mut outlet.waiting);
         outlet.due = Time::NEVER;
         let mut cargo = Cargo::default();
@@ -161,7 +175,10 @@ impl Sender {
         now: Time,
         random: &mut fastrand::Rng,
     ) -> Verdict {
-        let mut verdict = Verdict { unanswered: shipments, ..Verdict::default() };
+        let mut verdict = Verdict {
+            unanswered: shipments,
+            ..Verdict::default()
+        };
         for topic in &response.topics {
             for answer in &topic.partitions {
                 let matches = |shipment: &Shipment| {
@@ -173,7 +190,9 @@ impl Sender {
                     same_topic && lane.partition.index() == answer.index
                 };
                 // Brokers answer in the order of the request: the first is nearly always it.
-                let Some(position) = verdict.unanswered.iter().position(matches) else { continue };
+                let Some(position) = verdict.unanswered.iter().position(matches) else {
+                    continue;
+                };
                 let shipment = verdict.unanswered.remove(position);
                 verdict.leaders_moved |= self.judge(shipment, answer, broker, now, random);
             }
@@ -184,7 +203,10 @@ impl Sender {
     /// True if the partition's leader is not known any more.
     fn judge(
         &mut self,
-        Shipment { lane: index, parcel }: Shipment,
+        Shipment {
+            lane: index,
+            parcel,
+        }: Shipment,
         answer: &ProducePartitionResponse<'_>,
         broker: &str,
         now: Time,
@@ -194,8 +216,7 @@ impl Sender {
         let code = answer.error_code;
         if code.is_ok() {
             let base_offset = (answer.base_offset >= 0).then_some(answer.base_offset);
-            let append_time =
-                (answer.log_append_time_ms >= 0).then_some(answer.log_append_time_ms);
+            let append_time = (answer.log_append_time_ms >= 0).then_some(answer.log_append_time_ms);
             lane.delivered(&self.core, parcel, base_offset, append_time);
             return false;
         }
@@ -252,12 +273,20 @@ impl Sender {
 
 impl Setback {
     fn answered(code: ErrorCode, message: Option<&str>, broker: &str) -> Self {
-        let detail = message.map(|message| format!(": {message}")).unwrap_or_default();
-        let appended =
-            [ErrorCode::REQUEST_TIMED_OUT, ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND];
+        let detail = message
+            .map(|message| format!(": {message}"))
+            .unwrap_or_default();
+        let appended = [
+            ErrorCode::REQUEST_TIMED_OUT,
+            ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+        ];
         Self {
             error: DeliveryError::Broker(code),
-            persisted: if appended.contains(&code) { Persisted::Maybe } else { Persisted::No },
+            persisted: if appended.contains(&code) {
+                Persisted::Maybe
+            } else {
+                Persisted::No
+            },
             text: format!("{broker}: {} ({}){detail}", code.name(), code.text()).into(),
         }
     }

@@ -1,9 +1,9 @@
 //! Puts batches into one Produce request.
 
 use bytes::Bytes;
+use kafka_wire::Uuid;
 use kafka_wire::message::{ProducePartition, ProduceRequest, ProduceTopic, Records};
 use kafka_wire::record::BATCH_HEADER_LEN;
-use kafka_wire::Uuid;
 
 use super::lane::{Lane, Parcel};
 use super::{Sender, Shipment};
@@ -35,7 +35,10 @@ impl Cargo {
     }
 
     fn shipments(&self) -> Vec<Shipment> {
-        let shipment = |(lane, parcel): &(u32, Parcel)| Shipment { lane: *lane, parcel: parcel.id };
+        let shipment = |(lane, parcel): &(u32, Parcel)| Shipment {
+            lane: *lane,
+            parcel: parcel.id,
+        };
         self.parcels.iter().map(shipment).collect()
     }
 
@@ -57,9 +60,12 @@ impl Cargo {
             self.full = true;
             return false;
         }
-        let Some(parcel) = lane.take(now) else { return false };
+        let Some(parcel) = lane.take(now) else {
+            return false;
+        };
         self.bytes += parcel.batch.size();
-        self.terms.get_or_insert_with(|| lane.topic.settings().clone());
+        self.terms
+            .get_or_insert_with(|| lane.topic.settings().clone());
         self.parcels.push((index, parcel));
         true
     }
@@ -76,14 +82,26 @@ impl Sender {
         let versions = connection.versions()?;
         let terms = cargo.terms.take()?;
         // Partitions of a topic stand together; lanes of one topic have the same slot.
-        cargo.parcels.sort_by_key(|(index, _)| self.lane(*index).topic.slot());
-        let headers: Vec<[u8; BATCH_HEADER_LEN]> =
-            cargo.parcels.iter_mut().map(|(_, parcel)| parcel.batch.freeze()).collect();
-        let segments: Vec<Vec<Bytes>> =
-            cargo.parcels.iter().map(|(_, parcel)| parcel.batch.segments().to_vec()).collect();
+        cargo
+            .parcels
+            .sort_by_key(|(index, _)| self.lane(*index).topic.slot());
+        let headers: Vec<[u8; BATCH_HEADER_LEN]> = cargo
+            .parcels
+            .iter_mut()
+            .map(|(_, parcel)| parcel.batch.freeze())
+            .collect();
+        let segments: Vec<Vec<Bytes>> = cargo
+            .parcels
+            .iter()
+            .map(|(_, parcel)| parcel.batch.segments().to_vec())
+            .collect();
         let topics = self.topics(&cargo, &headers);
         let identified = topics.iter().all(|topic| topic.topic_id != Uuid::ZERO);
-        let newest = if identified { BY_TOPIC_ID } else { BY_TOPIC_ID - 1 };
+        let newest = if identified {
+            BY_TOPIC_ID
+        } else {
+            BY_TOPIC_ID - 1
+        };
         let request = ProduceRequest {
             transactional_id: None,
             acks: terms.acks.code(),
@@ -98,7 +116,9 @@ impl Sender {
         for (index, parcel) in cargo.parcels {
             self.lane_mut(index).sent(parcel);
         }
-        transmit.map_err(|error| self.unencodable(&shipments, &error)).ok()
+        transmit
+            .map_err(|error| self.unencodable(&shipments, &error))
+            .ok()
     }
 
     fn topics<'a>(
@@ -122,7 +142,11 @@ impl Sender {
                 index: lane.partition.index(),
                 records: Some(Records::Split { header, rest }),
             };
-            topics.last_mut().expect("pushed above").partitions.push(partition);
+            topics
+                .last_mut()
+                .expect("pushed above")
+                .partitions
+                .push(partition);
         }
         topics
     }

@@ -15,10 +15,18 @@ pub(crate) fn settle(
     settlement: Settlement,
     outcome: SettledOutcome,
 ) {
-    let Settlement { range, opaques, completions } = settlement;
+    let Settlement {
+        range,
+        opaques,
+        completions,
+    } = settlement;
     let count = range.len() as u32;
     let failed = matches!(outcome, SettledOutcome::Failed(_));
-    if failed { topic.count_failed(count) } else { topic.count_delivered(count) }
+    if failed {
+        topic.count_failed(count)
+    } else {
+        topic.count_delivered(count)
+    }
 
     let skipped: VecDeque<u32> = completions.iter().map(|(index, _)| *index).collect();
     let reported = match core.settings.reports {
@@ -26,9 +34,14 @@ pub(crate) fn settle(
         ReportMode::Errors if !failed => 0,
         ReportMode::Errors | ReportMode::All => range.len() - skipped.len(),
     };
-    core.memory.budget().release_messages(range.len() - reported);
+    core.memory
+        .budget()
+        .release_messages(range.len() - reported);
     if reported > 0 {
-        let records = core.settings.report_records.then(|| batch.walk(range.start));
+        let records = core
+            .settings
+            .report_records
+            .then(|| batch.walk(range.start));
         core.reports.push(Settled {
             topic: Arc::clone(topic.name()),
             partition,
