@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
     /// [`DecodeErrorKind::VarintTooLong`] beyond 32 bits, [`DecodeErrorKind::Truncated`].
     pub fn unsigned_varint(&mut self, field: &'static str) -> Result<u32, DecodeError> {
         let start = self.clone();
-        let value = self.varint_bits(field)?;
+        let value = self.varint_bits(u32::BITS, field)?;
         u32::try_from(value).map_err(|_| start.error(field, DecodeErrorKind::VarintTooLong))
     }
 
@@ -152,7 +152,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`DecodeErrorKind::VarintTooLong`] beyond 64 bits, [`DecodeErrorKind::Truncated`].
     pub fn varlong(&mut self, field: &'static str) -> Result<i64, DecodeError> {
-        let bits = self.varint_bits(field)?;
+        let bits = self.varint_bits(u64::BITS, field)?;
         Ok((bits >> 1) as i64 ^ -((bits & 1) as i64))
     }
 
@@ -266,10 +266,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn varint_bits(&mut self, field: &'static str) -> Result<u64, DecodeError> {
+    /// A varint of no more bytes than `width` bits need, even if the last of them are zero.
+    fn varint_bits(&mut self, width: u32, field: &'static str) -> Result<u64, DecodeError> {
         let start = self.clone();
         let mut bits = 0;
-        for shift in (0..64).step_by(7) {
+        for shift in (0..width).step_by(7) {
             let [byte] = self.fixed(field)?;
             let low = u64::from(byte & 0x7f);
             bits |= low << shift;

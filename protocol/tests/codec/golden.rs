@@ -297,13 +297,18 @@ fn batches_of_the_java_client() {
             .expect("plain")
             .map(Result::unwrap)
             .collect();
-        let contents = records
-            .iter()
-            .map(|r| (r.timestamp_delta, r.offset_delta, r.key, r.value));
-        let expected: [(_, _, Option<&[u8]>, Option<&[u8]>); 3] = [
-            (0, 0, Some(b"alice"), Some(b"one")),
-            (3000, 1, None, Some(b"two")),
-            (6000, 2, Some(b"bob"), None),
+        let contents = records.iter().map(|r| {
+            (
+                r.timestamp_delta,
+                r.offset_delta,
+                text(r.key),
+                text(r.value),
+            )
+        });
+        let expected = [
+            (0, 0, Some("alice"), Some("one")),
+            (3000, 1, None, Some("two")),
+            (6000, 2, Some("bob"), None),
         ];
         assert!(contents.eq(expected));
         let headers = records[0]
@@ -366,6 +371,10 @@ fn batches(mut log: &[u8]) -> Vec<(BatchHeader, &[u8])> {
         batches.push((header, records));
     }
     batches
+}
+
+fn text(bytes: Option<&[u8]>) -> Option<&str> {
+    bytes.map(|bytes| std::str::from_utf8(bytes).expect("is text"))
 }
 
 struct Frame {
