@@ -31,6 +31,10 @@ pub(crate) struct Lane {
     retry_at: Time,
     next_parcel: u64,
     last_error: Option<Arc<str>>,
+    /// Whether the last attempt that ended was a success. Until then one request at a time is on
+    /// the wire: behind a new leader, which may refuse a first batch and take a second, pipelining
+    /// would turn the order round (franz-go #223).
+    proven: bool,
     /// Whether an outlet has it on its list.
     pub(super) listed: bool,
 }
@@ -66,6 +70,7 @@ impl Lane {
             retry_at: Time::default(),
             next_parcel: 0,
             last_error: None,
+            proven: false,
             listed: false,
         }
     }
@@ -83,6 +88,7 @@ impl Lane {
         }
         let leader = (leader_id >= 0).then_some(NodeId(leader_id));
         let moved = leader != self.leader;
+        self.proven &= !moved;
         self.leader = leader;
         self.leader_epoch = leader_epoch;
         if leader.is_none() {
@@ -94,16 +100,11 @@ impl Lane {
     /// When something may be sent: now or in the past, later, or [`Time::NEVER`] until something
     /// happens.
     pub(crate) fn due(&self, core: &Core) -> Time {
-        if !self.head.is_empty() {
-            // What failed goes first and alone, so that it can keep its place.
-            return if self.in_flight.is_empty() {
-                self.retry_at
-            } else {
-                Time::NEVER
-            };
-        }
-        if self.in_flight.len() >= MAX_IN_FLIGHT {
+        if !self.may_send() {
             return Time::NEVER;
+        }
+        if !self.head.is_empty() {
+            return self.retry_at;
         }
         match self.partition.queue().state() {
             QueueState::Empty => Time::NEVER,
@@ -121,16 +122,16 @@ impl Lane {
 
     /// The next batch to send, if it is allowed to go now; lingering is over for it.
     pub(crate) fn take(&mut self, now: Time) -> Option<Parcel> {
+        if !self.may_send() {
+            return None;
+        }
         if !self.head.is_empty() {
-            if !self.in_flight.is_empty() || self.retry_at > now {
+            if self.retry_at > now {
                 return None;
             }
             let mut parcel = self.head.pop_front()?;
             parcel.batch = parcel.batch.trimmed();
             return Some(parcel);
-        }
-        if self.in_flight.len() >= MAX_IN_FLIGHT {
-            return None;
         }
         let batch = self.partition.queue().pop()?.trimmed();
         let id = self.next_parcel;
@@ -168,6 +169,8 @@ impl Lane {
     ) {
         if let Some(parcel) = self.landed(id) {
             self.last_error = None;
+            // What failed goes again alone, and first.
+            self.proven = self.head.is_empty();
             self.end(
                 core,
                 parcel,
@@ -198,6 +201,7 @@ impl Lane {
         let Some(mut parcel) = self.landed(id) else {
             return;
         };
+        self.proven = false;
         parcel.blame(setback);
         self.last_error = Some(Arc::clone(&setback.text));
         if parcel.attempts > core.settings.max_retries {
@@ -307,6 +311,12 @@ impl Lane {
 
     pub(crate) fn last_error(&self) -> Option<&Arc<str>> {
         self.last_error.as_ref()
+    }
+
+    /// Whether one more batch may be on the wire.
+    fn may_send(&self) -> bool {
+        let window = if self.proven { MAX_IN_FLIGHT } else { 1 };
+        self.in_flight.len() < window
     }
 
     fn landed(&mut self, id: u64) -> Option<Parcel> {

@@ -9,6 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use kafka_wire::message::{ProducePartitionResponse, ProduceResponse};
+use tracing::debug;
 use kafka_wire::{EncodeError, ErrorCode, Uuid};
 
 pub(crate) use lane::Lane;
@@ -221,6 +222,7 @@ impl Sender {
             return false;
         }
         let setback = Setback::answered(code, answer.error_message, broker);
+        debug!(topic = %lane.topic.name(), partition = answer.index, "{}", setback.text);
         if !code.is_retriable() {
             lane.failed(&self.core, parcel, &setback);
             return false;
