@@ -1,3 +1,81 @@
 //! The event-kafka command line.
 
-fn main() {}
+mod bench;
+mod console;
+mod error;
+mod interrupt;
+mod logging;
+mod publish;
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use console::Console;
+use error::Exit;
+
+/// Publish events to Apache Kafka.
+///
+/// SOCKET is OpenSIPS' grammar everywhere: [kafka:]brokers/topic[?g.NAME=VALUE&t.NAME=VALUE]. `g.`
+/// sets a property of the producer, `t.` one of the topic; names and values are librdkafka's.
+#[derive(Parser)]
+#[command(name = "event-kafka", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    logging: logging::Options,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Publish(publish::Options),
+    Bench(bench::Options),
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    all was delivered
+  1    some message failed; standard error says which and why
+  2    the command line or the configuration is wrong, or a file cannot be read
+  130  interrupted, after waiting for what was under way";
+
+fn main() -> ExitCode {
+    let console = Console::new();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return explain(&error, &console),
+    };
+    logging::start(&cli.logging, &console);
+    let ending = match cli.command {
+        Command::Publish(options) => publish::run(options, &console),
+        Command::Bench(options) => bench::run(&options, &console),
+    };
+    let exit = ending.unwrap_or_else(|error| {
+        console.line(&error.to_string());
+        Exit::Misused
+    });
+    exit.into()
+}
+
+/// Help goes out as clap writes it; a mistake becomes one line.
+fn explain(error: &clap::Error, console: &Console) -> ExitCode {
+    if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        // A reader who has seen enough of the help is no error.
+        let _ = error.print();
+        return u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+    }
+    console.line(&format!("{}; --help says more", in_one_line(error)));
+    Exit::Misused.into()
+}
+
+fn in_one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let telling = lines.take_while(|line| {
+        !line.starts_with("Usage:") && !line.starts_with("For more information")
+    });
+    let line = telling.collect::<Vec<_>>().join("; ").replace(":; ", ": ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+}

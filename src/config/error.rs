@@ -110,7 +110,7 @@ impl fmt::Display for ConfigError {
             Problem::GlobalOnly => {
                 write!(
                     f,
-                    ": it belongs to the producer, not to a topic; set it globally"
+                    ": it belongs to the producer, not to a topic; set it there (g. in a socket)"
                 )
             }
             Problem::Missing => write!(f, ": it is not set; give a broker as host:port"),

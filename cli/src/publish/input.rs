@@ -1,0 +1,222 @@
+//! Where messages come from.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal};
+use std::path::PathBuf;
+use std::vec;
+
+use event_kafka::opensips::{Params, Value, write_event};
+
+use super::Options;
+use crate::error::Error;
+
+pub(super) enum Input {
+    /// Values; `None` is a tombstone.
+    List(vec::IntoIter<Option<Vec<u8>>>),
+    Lines {
+        name: PathBuf,
+        reader: Box<dyn BufRead + Send>,
+    },
+}
+
+impl Input {
+    pub(super) fn open(options: &Options) -> Result<Self, Error> {
+        if options.null {
+            Ok(Self::list([None]))
+        } else if let Some(name) = &options.event {
+            Ok(Self::list([Some(event(name, &options.param)?)]))
+        } else if let Some(path) = &options.file {
+            let file = File::open(path).map_err(|error| Error::read(path, error))?;
+            Ok(Self::Lines {
+                name: path.clone(),
+                reader: Box::new(BufReader::new(file)),
+            })
+        } else if options.messages.is_empty() {
+            let reader = Box::new(BufReader::new(io::stdin()));
+            Ok(Self::Lines {
+                name: "standard input".into(),
+                reader,
+            })
+        } else {
+            let values = options
+                .messages
+                .iter()
+                .map(|message| Some(bytes(message).to_vec()));
+            Ok(Self::list(values))
+        }
+    }
+
+    fn list(values: impl IntoIterator<Item = Option<Vec<u8>>>) -> Self {
+        Self::List(values.into_iter().collect::<Vec<_>>().into_iter())
+    }
+
+    /// How many messages there will be, if that is known.
+    pub(super) fn count(&self) -> Option<u64> {
+        match self {
+            Self::List(values) => Some(values.len() as u64),
+            Self::Lines { .. } => None,
+        }
+    }
+
+    /// Whether a person is expected to type.
+    pub(super) fn is_typed(&self) -> bool {
+        matches!(self, Self::Lines { name, .. } if name.as_os_str() == "standard input")
+            && io::stdin().is_terminal()
+    }
+
+    /// Reads the next message into `value`; `None` at the end.
+    pub(super) fn next(&mut self, value: &mut Vec<u8>) -> Result<Option<Content>, Error> {
+        value.clear();
+        match self {
+            Self::List(values) => Ok(values.next().map(|next| match next {
+                None => Content::Tombstone,
+                Some(bytes) => {
+                    *value = bytes;
+                    Content::Value
+                }
+            })),
+            Self::Lines { name, reader } => {
+                let read = reader.read_until(b'\n', value);
+                if read.map_err(|error| Error::read(name, error))? == 0 {
+                    return Ok(None);
+                }
+                if value.last() == Some(&b'\n') {
+                    value.pop();
+                }
+                Ok(Some(Content::Value))
+            }
+        }
+    }
+}
+
+pub(super) enum Content {
+    /// What was read.
+    Value,
+    /// No value at all.
+    Tombstone,
+}
+
+pub(super) fn bytes(text: &OsString) -> &[u8] {
+    text.as_encoded_bytes()
+}
+
+fn event(name: &OsString, params: &[OsString]) -> Result<Vec<u8>, Error> {
+    let params: Vec<_> = params
+        .iter()
+        .map(|param| parse_param(bytes(param)))
+        .collect();
+    let named: Vec<_> = params
+        .iter()
+        .filter_map(|(name, value)| name.map(|name| (name, *value)))
+        .collect();
+    let mut payload = Vec::new();
+    if named.len() == params.len() {
+        write_event(&mut payload, bytes(name), Params::Named(&named));
+    } else if named.is_empty() {
+        let values: Vec<_> = params.iter().map(|(_, value)| *value).collect();
+        write_event(&mut payload, bytes(name), Params::Positional(&values));
+    } else {
+        return Err(Error::MixedParams);
+    }
+    Ok(payload)
+}
+
+/// `NAME=VALUE`, or `VALUE` or `=VALUE` without a name.
+fn parse_param(text: &[u8]) -> (Option<&[u8]>, Value<'_>) {
+    match text.iter().position(|byte| *byte == b'=') {
+        None => (None, parse_value(text)),
+        Some(0) => (None, parse_value(&text[1..])),
+        Some(at) => (Some(&text[..at]), parse_value(&text[at + 1..])),
+    }
+}
+
+/// A number only if it prints back the same: a caller `0049...` must keep its zeros.
+fn parse_value(text: &[u8]) -> Value<'_> {
+    let number = str::from_utf8(text)
+        .ok()
+        .and_then(|text| text.parse::<i32>().ok());
+    match number {
+        Some(number) if number.to_string().as_bytes() == text => Value::Integer(number),
+        _ => Value::Text(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payload(params: &[&str]) -> String {
+        let params: Vec<_> = params.iter().map(OsString::from).collect();
+        String::from_utf8(event(&"E".into(), &params).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn named_and_positional_parameters() {
+        assert_eq!(payload(&[]), r#"{"jsonrpc":"2.0","method":"E"}"#);
+        assert_eq!(
+            payload(&["ip=127.0.0.1", "n=5", "url=a=b"]),
+            r#"{"jsonrpc":"2.0","method":"E","params":{"ip":"127.0.0.1","n":5,"url":"a=b"}}"#
+        );
+        assert_eq!(
+            payload(&["first", "-42", "=a=b"]),
+            r#"{"jsonrpc":"2.0","method":"E","params":["first",-42,"a=b"]}"#
+        );
+    }
+
+    #[test]
+    fn mixed_parameters_are_refused() {
+        let params = ["a=1".into(), "b".into()];
+        assert!(matches!(
+            event(&"E".into(), &params),
+            Err(Error::MixedParams)
+        ));
+    }
+
+    #[test]
+    fn only_integers_that_print_back_the_same_are_numbers() {
+        for text in ["0", "-1", "2147483647", "-2147483648"] {
+            assert_eq!(
+                parse_value(text.as_bytes()),
+                Value::Integer(text.parse().unwrap())
+            );
+        }
+        for text in [
+            "",
+            "-",
+            "-0",
+            "+5",
+            "007",
+            "1.0",
+            " 1",
+            "2147483648",
+            "4930123456789",
+        ] {
+            assert_eq!(parse_value(text.as_bytes()), Value::Text(text.as_bytes()));
+        }
+        assert_eq!(parse_value(b"\xff1"), Value::Text(b"\xff1"));
+    }
+
+    fn lines(text: &'static [u8]) -> Vec<Vec<u8>> {
+        let mut input = Input::Lines {
+            name: "test".into(),
+            reader: Box::new(text),
+        };
+        let mut value = Vec::new();
+        let mut all = Vec::new();
+        while input.next(&mut value).unwrap().is_some() {
+            all.push(value.clone());
+        }
+        all
+    }
+
+    #[test]
+    fn lines_lose_their_line_feed_and_nothing_else() {
+        assert_eq!(
+            lines(b"a\r\n\n\xff\0b\nlast"),
+            [&b"a\r"[..], b"", b"\xff\0b", b"last"]
+        );
+        assert_eq!(lines(b""), [&b""[..]; 0]);
+        assert_eq!(lines(b"\n"), [b""]);
+    }
+}

@@ -1,0 +1,172 @@
+//! The thread that reads and publishes.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use event_kafka::{Header, Producer, PublishError, Record, Topic};
+
+use super::Options;
+use super::input::{Content, Input, bytes};
+use super::reporter::Reporter;
+use crate::error::Error;
+
+pub(super) struct Publisher {
+    pub(super) envelope: Envelope,
+    pub(super) producer: Producer,
+    pub(super) topic: Topic,
+    pub(super) reporter: Arc<Reporter>,
+    /// Set when nothing more shall be published.
+    pub(super) stop: Arc<AtomicBool>,
+}
+
+impl Publisher {
+    /// Publishes all of `input` and returns when everything accepted is settled, even if the input
+    /// could not be read to its end.
+    pub(super) fn run(self, input: Input) -> Result<(), Error> {
+        let read = self.publish_all(input);
+        while !self.stopped() && self.producer.flush(SLICE).is_err() {}
+        read
+    }
+
+    fn publish_all(&self, mut input: Input) -> Result<(), Error> {
+        let headers = self.envelope.headers();
+        let mut line = Vec::new();
+        let mut n = 0;
+        while !self.stopped()
+            && let Some(content) = input.next(&mut line)?
+        {
+            match self.envelope.address(&line, content) {
+                Ok(record) => self.publish(n, record.headers(&headers)),
+                Err(error) => self.reporter.refuse(n, -186, "_INVALID_ARG", &error),
+            }
+            n += 1;
+        }
+        Ok(())
+    }
+
+    fn publish(&self, n: u64, record: Record<'_>) {
+        let created = self.reporter.begin(n);
+        let record = record.opaque(n).timestamp(created);
+        match self.offer(record) {
+            Ok(()) => {}
+            Err(error) => self.reporter.refuse(n, error.code(), error.name(), &error),
+        }
+    }
+
+    /// Waits while the queue is full, looking up now and then whether it still should.
+    fn offer(&self, record: Record<'_>) -> Result<(), PublishError> {
+        loop {
+            match self.topic.publish_within(record, SLICE) {
+                Err(error) if self.never_fits(&error) => return self.topic.publish(record),
+                Err(error) if error.is_queue_full() && !self.stopped() => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Whether the queue has no room although nothing is in it.
+    fn never_fits(&self, error: &PublishError) -> bool {
+        matches!(error, PublishError::TooManyBytes { .. }) && self.producer.balance().held == 0
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// What all messages of a command have in common.
+pub(super) struct Envelope {
+    key: Option<Vec<u8>>,
+    separator: Option<String>,
+    headers: Vec<(String, String)>,
+    partition: Option<i32>,
+}
+
+impl Envelope {
+    pub(super) fn new(options: &Options) -> Self {
+        Self {
+            key: options.key.as_ref().map(|key| bytes(key).to_vec()),
+            separator: options.key_separator.clone(),
+            headers: options.header.clone(),
+            partition: options.partition,
+        }
+    }
+
+    fn headers(&self) -> Vec<Header<'_>> {
+        let pairs = self.headers.iter();
+        pairs
+            .map(|(name, value)| Header {
+                name,
+                value: Some(value.as_bytes()),
+            })
+            .collect()
+    }
+
+    fn address<'a>(&'a self, text: &'a [u8], content: Content) -> Result<Record<'a>, NoSeparator> {
+        let (key, value) = match &self.separator {
+            Some(separator) => {
+                let (key, value) =
+                    split(text, separator.as_bytes()).ok_or_else(|| NoSeparator {
+                        separator: separator.clone(),
+                    })?;
+                (Some(key), value)
+            }
+            None => (self.key.as_deref(), text),
+        };
+        let mut record = match content {
+            Content::Value => Record::new(value),
+            Content::Tombstone => Record::tombstone(),
+        };
+        if let Some(key) = key {
+            record = record.key(key);
+        }
+        if let Some(partition) = self.partition {
+            record = record.partition(partition);
+        }
+        Ok(record)
+    }
+}
+
+fn split<'a>(text: &'a [u8], separator: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let at = text
+        .windows(separator.len())
+        .position(|window| window == separator)?;
+    Some((&text[..at], &text[at + separator.len()..]))
+}
+
+/// A message without the separator that was announced. Guessing that it has no key could put it
+/// into the wrong partition.
+#[derive(Debug)]
+struct NoSeparator {
+    separator: String,
+}
+
+impl fmt::Display for NoSeparator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let separator = &self.separator;
+        write!(
+            f,
+            "there is no {separator:?} in the message; write key{separator}value"
+        )
+    }
+}
+
+impl std::error::Error for NoSeparator {}
+
+const SLICE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_separator_parts_key_and_value() {
+        assert_eq!(split(b"k|v|w", b"|"), Some((&b"k"[..], &b"v|w"[..])));
+        assert_eq!(split(b"k::v", b"::"), Some((&b"k"[..], &b"v"[..])));
+        assert_eq!(split(b"|", b"|"), Some((&b""[..], &b""[..])));
+        assert_eq!(split(b"k:v", b"::"), None);
+        assert_eq!(split(b"", b"|"), None);
+    }
+}
