@@ -237,3 +237,164 @@ fn encode_frame(
 
 /// Room for most requests without their records.
 const TYPICAL_FRAME_LEN: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error_code::ErrorCode;
+    use crate::primitives::{DecodeErrorKind, EncodeErrorKind, Uuid};
+
+    #[test]
+    fn value_that_a_version_cannot_carry_is_refused_unless_it_may_get_lost() {
+        let request = MetadataRequest {
+            allow_auto_topic_creation: false,
+            ..Default::default()
+        };
+        let request = MetadataRequest {
+            topics: Some(vec![]),
+            ..request
+        };
+        let error = encode_request(&request, 3, 0, None).unwrap_err();
+        assert_eq!(error.field, "MetadataRequest.allow_auto_topic_creation");
+        assert_eq!(error.kind, EncodeErrorKind::NotInVersion { version: 3 });
+        assert!(encode_request(&request, 4, 0, None).is_ok());
+
+        let leader = LeaderIdAndEpoch {
+            leader_id: 1,
+            leader_epoch: 2,
+        };
+        let partition = ProducePartitionResponse {
+            current_leader: leader,
+            ..Default::default()
+        };
+        let topic = ProduceTopicResponse {
+            partitions: vec![partition],
+            ..Default::default()
+        };
+        let response = ProduceResponse {
+            topics: vec![topic],
+            ..Default::default()
+        };
+        let error = encode_response(ApiKey::Produce, &response, 9, 0).unwrap_err();
+        assert_eq!(error.field, "ProducePartitionResponse.current_leader");
+
+        let topic = ProduceTopic {
+            name: "sip",
+            topic_id: Uuid([7; 16]),
+            ..Default::default()
+        };
+        let request = ProduceRequest {
+            topics: vec![topic],
+            ..Default::default()
+        };
+        assert!(
+            encode_request(&request, 12, 0, None).is_ok(),
+            "the id may get lost"
+        );
+        assert!(
+            encode_request(&request, 13, 0, None).is_ok(),
+            "the name may get lost"
+        );
+    }
+
+    #[test]
+    fn null_is_refused_where_a_version_has_none() {
+        let all_topics = MetadataRequest::default();
+        let error = encode_request(&all_topics, 0, 0, None).unwrap_err();
+        assert_eq!(error.kind, EncodeErrorKind::UnexpectedNull { version: 0 });
+        assert!(encode_request(&all_topics, 1, 0, None).is_ok());
+
+        let null_array = (-1i32).to_be_bytes();
+        let decoded = MetadataRequest::decode(&mut Reader::new(&null_array), 0);
+        assert_eq!(
+            decoded.map_err(|error| error.kind),
+            Err(DecodeErrorKind::UnexpectedNull)
+        );
+    }
+
+    #[test]
+    fn versions_outside_the_range_are_refused_both_ways() {
+        let request = ProduceRequest::default();
+        for version in [-1, 2, 14] {
+            let error = encode_request(&request, version, 0, None).unwrap_err();
+            assert!(matches!(
+                error.kind,
+                EncodeErrorKind::UnsupportedVersion { .. }
+            ));
+            let error = ProduceRequest::decode(&mut Reader::new(&[0; 64]), version).unwrap_err();
+            assert!(matches!(
+                error.kind,
+                DecodeErrorKind::UnsupportedVersion { .. }
+            ));
+            assert_eq!(
+                error.to_string(),
+                format!("Produce at byte 0: version {version} is not supported, only 3 to 13")
+            );
+        }
+    }
+
+    #[test]
+    fn bytes_after_a_response_are_refused() {
+        let response = InitProducerIdResponse::default();
+        let frame = encode_response(ApiKey::InitProducerId, &response, 5, 1).expect("fits");
+        let longer = [&frame.bytes[4..], &[0]].concat();
+        let decoded = decode_response::<InitProducerIdResponse>(ApiKey::InitProducerId, 5, &longer);
+        let kind = DecodeErrorKind::Trailing { left: 1 };
+        assert_eq!(decoded.map_err(|error| error.kind), Err(kind));
+    }
+
+    #[test]
+    fn response_headers_are_flexible_except_for_api_versions() {
+        let response = ApiVersionsResponse::default();
+        let frame = encode_response(ApiKey::ApiVersions, &response, 4, 7).expect("fits");
+        assert_eq!(
+            frame.bytes[4..10],
+            [0, 0, 0, 7, 0, 0],
+            "the error code follows at once"
+        );
+
+        let response = InitProducerIdResponse::default();
+        for (version, header_len) in [(1, 4), (2, 5)] {
+            let api = ApiKey::InitProducerId;
+            let frame = encode_response(api, &response, version, 7).expect("fits");
+            let body_len = 16 + usize::from(version >= 2);
+            assert_eq!(frame.bytes.len(), 4 + header_len + body_len, "{version}");
+        }
+    }
+
+    #[test]
+    fn request_of_an_unknown_api_is_refused() {
+        let error = decode_request_header(&[0, 99, 0, 0, 0, 0, 0, 1, 0xff, 0xff]).unwrap_err();
+        assert_eq!(error.kind, DecodeErrorKind::UnknownApi { key: 99 });
+    }
+
+    #[test]
+    fn errors_name_the_nested_field() {
+        let mut response = MetadataResponse::default();
+        response.brokers.push(MetadataBroker {
+            host: "pbx",
+            ..Default::default()
+        });
+        let frame = encode_response(ApiKey::Metadata, &response, 0, 1).expect("fits");
+        let cut = &frame.bytes[4..frame.bytes.len() - 6];
+        let decoded = decode_response::<MetadataResponse<'_>>(ApiKey::Metadata, 0, cut);
+        let error = decoded.unwrap_err();
+        assert_eq!((error.field, error.offset), ("MetadataBroker.port", 17));
+    }
+
+    #[test]
+    fn highest_common_version_is_in_both_ranges() {
+        let ours = ApiKey::Produce.versions();
+        let theirs = |min, max| VersionRange { min, max };
+        assert_eq!(ours.highest_common(theirs(0, 8)), Some(8));
+        assert_eq!(ours.highest_common(theirs(0, 99)), Some(13));
+        assert_eq!(ours.highest_common(theirs(0, 2)), None);
+        assert_eq!(ours.intersect(theirs(5, 20)), Some(theirs(5, 13)));
+    }
+
+    #[test]
+    fn ok_is_the_default_error_code() {
+        assert!(ProducePartitionResponse::default().error_code.is_ok());
+        assert!(!ErrorCode::NOT_LEADER_OR_FOLLOWER.is_ok());
+    }
+}

@@ -111,17 +111,16 @@ macro_rules! structure {
                     }
                 })*
                 $($(
-                    let place_of_tag = structure!(@place place, $name, $tag_field);
-                    let in_version = ($tag_versions).contains(&place.version);
-                    let $tag_field = self.$tag_field != default.$tag_field;
-                    if $tag_field && !in_version && structure!(@required $($tag_absent)?) {
-                        return Err(place_of_tag.not_in_version());
+                    let has_value = self.$tag_field != default.$tag_field;
+                    let $tag_field = has_value && ($tag_versions).contains(&place.version);
+                    if has_value && !$tag_field && structure!(@required $($tag_absent)?) {
+                        return Err(structure!(@place place, $name, $tag_field).not_in_version());
                     }
-                    let $tag_field = ($tag_field && in_version).then_some(place_of_tag);
                 )*)?
                 if place.flexible {
-                    writer.unsigned_varint(0 $($(+ u32::from($tag_field.is_some()))*)?);
-                    $($(if let Some(place) = $tag_field {
+                    writer.unsigned_varint(0 $($(+ u32::from($tag_field))*)?);
+                    $($(if $tag_field {
+                        let place = structure!(@place place, $name, $tag_field);
                         writer.tagged_field($tag, place.field, |writer| {
                             self.$tag_field.encode(writer, place)
                         })?;

@@ -216,3 +216,69 @@ const LENGTH_END: usize = 12;
 const CRC_START: usize = 17;
 /// The checksum covers the bytes from here on.
 const CRC_END: usize = 21;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batch_that_is_cut_off_is_refused_at_every_place() {
+        let batch = BatchHeader::new(0, 0, 0).seal(std::iter::empty());
+        assert!(read_batch(&batch).is_ok());
+        for cut in 0..batch.len() {
+            assert!(read_batch(&batch[..cut]).is_err(), "{cut}");
+        }
+    }
+
+    #[test]
+    fn what_follows_a_batch_is_left_alone() {
+        let mut bytes = BatchHeader::new(0, 0, 0).seal(std::iter::empty()).to_vec();
+        bytes.extend_from_slice(b"more");
+        let (_, records) = read_batch(&bytes).expect("starts with a batch");
+        assert_eq!(records, b"");
+    }
+
+    #[test]
+    fn length_that_does_not_cover_the_header_is_refused() {
+        for length in [i32::MIN, -1, 0, 48] {
+            let mut batch = BatchHeader::new(0, 0, 0).seal(std::iter::empty());
+            put(&mut batch, 8, length.to_be_bytes());
+            let error = read_batch(&batch).unwrap_err();
+            assert_eq!(
+                (error.offset, error.kind),
+                (8, DecodeErrorKind::BatchLength { length })
+            );
+        }
+    }
+
+    #[test]
+    fn older_formats_are_refused_by_name() {
+        let mut batch = BatchHeader::new(0, 0, 0).seal(std::iter::empty());
+        batch[16] = 1;
+        let error = read_batch(&batch).unwrap_err();
+        assert_eq!(
+            (error.offset, error.kind),
+            (16, DecodeErrorKind::UnsupportedMagic { magic: 1 })
+        );
+    }
+
+    #[test]
+    fn damage_is_told_with_both_checksums() {
+        let mut batch = BatchHeader::new(0, 0, 0).seal(std::iter::empty());
+        batch[60] ^= 1;
+        let error = read_batch(&batch).unwrap_err();
+        assert_eq!((error.offset, error.field), (CRC_START, "RecordBatch.crc"));
+        assert!(matches!(error.kind, DecodeErrorKind::Crc { .. }));
+    }
+
+    #[test]
+    fn codec_shares_the_attributes_with_flags() {
+        let attributes = Attributes(Attributes::TRANSACTIONAL).with_codec(4);
+        assert_eq!(
+            (attributes.codec(), attributes.with_codec(1).codec()),
+            (4, 1)
+        );
+        assert!(attributes.has(Attributes::TRANSACTIONAL));
+        assert!(!attributes.has(Attributes::CONTROL));
+    }
+}

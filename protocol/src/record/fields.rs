@@ -21,6 +21,7 @@ pub struct RecordFields<'a, H: RecordHeaders + ?Sized> {
 
 impl<H: RecordHeaders + ?Sized> RecordFields<'_, H> {
     /// The length of the record in bytes, its own length prefix included.
+    #[inline]
     pub fn encoded_len(&self) -> usize {
         let body_len = self.body_len();
         varint_len(zigzag(body_len as i64)) + body_len
@@ -28,6 +29,7 @@ impl<H: RecordHeaders + ?Sized> RecordFields<'_, H> {
 
     /// Appends the record. Nothing is allocated as long as [`Self::encoded_len`] bytes fit into
     /// the capacity of `out`.
+    #[inline]
     pub fn encode(&self, out: &mut Vec<u8>) {
         let body_len = self.body_len();
         out.reserve(varint_len(zigzag(body_len as i64)) + body_len);
@@ -40,6 +42,7 @@ impl<H: RecordHeaders + ?Sized> RecordFields<'_, H> {
         self.headers.encode(out);
     }
 
+    #[inline]
     fn body_len(&self) -> usize {
         1 + varint_len(zigzag(self.timestamp_delta))
             + varint_len(zigzag(self.offset_delta.into()))

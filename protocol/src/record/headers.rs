@@ -84,6 +84,7 @@ impl RecordHeaders for RawHeaders<'_> {
 }
 
 /// Appends bytes with their length, or null.
+#[inline]
 pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
     match bytes {
         Some(bytes) => {
@@ -95,6 +96,7 @@ pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
 }
 
 /// The length of what [`put_bytes`] appends.
+#[inline]
 pub(super) fn bytes_len(bytes: Option<&[u8]>) -> usize {
     match bytes {
         Some(bytes) => varint_len(zigzag(bytes.len() as i64)) + bytes.len(),

@@ -118,3 +118,109 @@ fn read_record<'a>(reader: &mut Reader<'a>) -> Result<RecordView<'a>, DecodeErro
         headers: RawHeaders::decode(&mut body)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{BatchHeader, Header, RecordFields};
+
+    #[test]
+    fn count_of_the_header_must_be_that_of_the_records() {
+        let records = [record(), record()].concat();
+        for (stated, is_right) in [(-1, false), (1, false), (2, true), (3, false)] {
+            let header = BatchHeader::new(stated, 0, 0);
+            let read: Result<Vec<_>, _> = header.read_records(&records).expect("plain").collect();
+            let kind = DecodeErrorKind::RecordCount { stated };
+            let expected = if is_right { Ok(2) } else { Err(kind) };
+            let read = read
+                .map(|records| records.len())
+                .map_err(|error| error.kind);
+            assert_eq!(read, expected);
+        }
+    }
+
+    #[test]
+    fn damaged_record_is_an_error_and_the_end() {
+        let whole = record();
+        for cut in 1..whole.len() {
+            let mut reader = RecordReader::new(&whole[..cut]);
+            assert!(matches!(reader.next(), Some(Err(_))), "{cut}");
+            assert_eq!(reader.next(), None);
+        }
+    }
+
+    #[test]
+    fn record_must_end_where_its_length_says() {
+        let mut longer = record();
+        longer[0] += 2;
+        longer.push(0);
+        let error = first_error(&longer);
+        assert_eq!(
+            (error.field, error.kind),
+            ("Record", DecodeErrorKind::Trailing { left: 1 })
+        );
+    }
+
+    #[test]
+    fn lengths_that_make_no_sense_are_refused() {
+        // Length, attributes, timestamp, offset, key, value, count of headers, header.
+        let cases: [(&[u8], &str, DecodeErrorKind); 4] = [
+            (
+                &[1],
+                "Record.length",
+                DecodeErrorKind::NegativeLength { length: -1 },
+            ),
+            (
+                &[8, 0, 0, 0, 3],
+                "Record.key",
+                DecodeErrorKind::NegativeLength { length: -2 },
+            ),
+            (
+                &[12, 0, 0, 0, 1, 1, 1],
+                "Record.header_count",
+                DecodeErrorKind::NegativeLength { length: -1 },
+            ),
+            (
+                &[14, 0, 0, 0, 1, 1, 2, 1],
+                "Record.header.name",
+                DecodeErrorKind::UnexpectedNull,
+            ),
+        ];
+        for (bytes, field, kind) in cases {
+            let error = first_error(bytes);
+            assert_eq!((error.field, error.kind), (field, kind));
+        }
+    }
+
+    #[test]
+    fn offset_is_where_the_next_record_starts() {
+        let one = record();
+        let two = [one.clone(), one.clone()].concat();
+        let mut reader = RecordReader::new(&two);
+        reader.next();
+        assert_eq!(reader.offset(), one.len());
+    }
+
+    fn record() -> Vec<u8> {
+        let headers: &[Header<'_>] = &[Header {
+            name: "event",
+            value: Some(b"E_PIKE"),
+        }];
+        let mut bytes = Vec::new();
+        let (key, value) = (Some(&b"call-1"[..]), Some(&b"INVITE"[..]));
+        RecordFields {
+            timestamp_delta: 5,
+            offset_delta: 0,
+            key,
+            value,
+            headers,
+        }
+        .encode(&mut bytes);
+        bytes
+    }
+
+    fn first_error(bytes: &[u8]) -> DecodeError {
+        let mut errors = RecordReader::new(bytes).filter_map(Result::err);
+        errors.next().expect("is damaged")
+    }
+}

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages as theirs;
 use kafka_protocol::protocol::{Decodable, Encodable};
+use kafka_protocol::records::RecordBatchDecoder;
 use kafka_wire::message::*;
 use kafka_wire::record::{
     Attributes, BATCH_HEADER_LEN, BatchHeader, Header, RecordFields, RecordHeaders, read_batch,
@@ -214,6 +215,45 @@ proptest! {
             record.fields(delta, &view.headers).encode(&mut again);
         }
         prop_assert_eq!(again, written);
+    }
+
+    #[test]
+    fn another_implementation_reads_the_batches(
+        mut records in proptest::collection::vec(record(), 1..20),
+        base_sequence in 0..i32::MAX - 20,
+    ) {
+        for record in &mut records {
+            // It adds deltas to the base without a check, and keeps one header of each name.
+            record.timestamp_delta >>= 1;
+            record.headers.truncate(1);
+        }
+        let mut written = Vec::new();
+        for (delta, record) in (0..).zip(&records) {
+            record.fields(delta, record.headers().as_slice()).encode(&mut written);
+        }
+        let base_timestamp = 1_700_000_000_000;
+        let header = BatchHeader {
+            producer_id: 9,
+            producer_epoch: 3,
+            base_sequence,
+            ..BatchHeader::new(records.len() as i32, base_timestamp, base_timestamp)
+        };
+        let mut batch = BytesMut::from(&header.seal([&written[..]].into_iter())[..]);
+        batch.extend_from_slice(&written);
+
+        let theirs = RecordBatchDecoder::decode(&mut batch.freeze()).expect("can be read").records;
+        prop_assert_eq!(theirs.len(), records.len());
+        for ((delta, ours), theirs) in (0..).zip(&records).zip(&theirs) {
+            prop_assert_eq!((theirs.producer_id, theirs.producer_epoch), (9, 3));
+            prop_assert_eq!(theirs.offset, i64::from(delta));
+            prop_assert_eq!(theirs.sequence, base_sequence + delta);
+            prop_assert_eq!(theirs.timestamp, base_timestamp + ours.timestamp_delta);
+            prop_assert_eq!(theirs.key.as_deref(), ours.key.as_deref());
+            prop_assert_eq!(theirs.value.as_deref(), ours.value.as_deref());
+            let headers = theirs.headers.iter();
+            let headers = headers.map(|(name, value)| Header { name, value: value.as_deref() });
+            prop_assert_eq!(headers.collect::<Vec<_>>(), ours.headers());
+        }
     }
 
     #[test]
