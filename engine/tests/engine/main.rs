@@ -1,0 +1,16 @@
+//! The engine on virtual time, against a small cluster that keeps what it is sent and fails by a
+//! script.
+
+mod connecting;
+mod delivery;
+mod ending;
+mod expiry;
+mod hostile;
+mod limits;
+mod metadata;
+mod order;
+mod outcomes;
+mod random;
+mod retry;
+mod support;
+mod topics;

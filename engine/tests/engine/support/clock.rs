@@ -1,0 +1,48 @@
+//! A clock that stands still until a test moves it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use kafka_engine::time::{COARSE_RESOLUTION, Clock, Time};
+
+/// The wall clock at the start of every test, in milliseconds since 1970.
+pub(crate) const START_MS: i64 = 1_700_000_000_000;
+
+/// Between two ticks of the coarse clock, so that it lags from the first reading on.
+const START: u64 = 1_000_003_500_000;
+
+#[derive(Debug)]
+pub(crate) struct ManualClock(AtomicU64);
+
+impl ManualClock {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU64::new(START))
+    }
+
+    pub(crate) fn set(&self, now: Time) {
+        assert!(now >= self.now(), "time runs one way");
+        assert_ne!(now, Time::NEVER, "nothing is due, and nothing will happen");
+        self.0.store(now.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// Since the start of the test.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.now().since(Time::from_nanos(START))
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Time {
+        Time::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+
+    /// Steps as Linux' `CLOCK_MONOTONIC_COARSE` does.
+    fn coarse(&self) -> Time {
+        let now = self.now().as_nanos();
+        Time::from_nanos(now - now % COARSE_RESOLUTION.as_nanos() as u64)
+    }
+
+    fn wall_ms(&self) -> i64 {
+        START_MS + self.elapsed().as_millis() as i64
+    }
+}

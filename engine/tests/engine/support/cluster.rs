@@ -1,0 +1,502 @@
+//! A cluster that keeps what it is sent: brokers that answer by the protocol, or fail by a script.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+use kafka_engine::settings::Endpoint;
+use kafka_engine::time::Time;
+use kafka_wire::message::{
+    ApiKey, ApiVersion, ApiVersionsRequest, ApiVersionsResponse, MetadataBroker, MetadataPartition,
+    MetadataRequest, MetadataResponse, MetadataTopic, ProducePartitionResponse, ProduceRequest,
+    ProduceResponse, ProduceTopicResponse, Records, RequestHeader, decode_request_header,
+    encode_response,
+};
+use kafka_wire::record::read_batch;
+use kafka_wire::{ErrorCode, Message, Reader, Uuid, VersionRange};
+
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    pub(crate) brokers: BTreeMap<i32, Broker>,
+    pub(crate) topics: BTreeMap<String, TopicLog>,
+    /// Addresses at which connecting takes for ever.
+    pub(crate) black_holes: BTreeSet<Endpoint>,
+    /// What Metadata says of a topic instead of the truth.
+    pub(crate) topic_errors: BTreeMap<String, ErrorCode>,
+    /// How many partitions a topic gets that is asked for and does not exist.
+    pub(crate) auto_create: Option<usize>,
+    /// Stamped on the records by the brokers, if set.
+    pub(crate) log_append_time: Option<i64>,
+    /// Metadata requests: when, by which broker, and for which topics.
+    pub(crate) questions: Vec<(Time, i32, Vec<String>)>,
+    pub(crate) produced: Vec<Produced>,
+    last_topic_id: u8,
+}
+
+#[derive(Debug)]
+pub(crate) struct Broker {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) reach: Reach,
+    /// How long every answer takes.
+    pub(crate) latency: Duration,
+    /// What it says that it speaks; an API that is missing here is not offered.
+    pub(crate) offers: HashMap<ApiKey, VersionRange>,
+    faults: HashMap<ApiKey, VecDeque<Fault>>,
+}
+
+/// What becomes of attempts to connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    Up,
+    Refuses,
+    /// Takes connections, and never answers anything.
+    Hangs,
+}
+
+/// What a broker does wrong with one request.
+#[derive(Clone, Debug)]
+pub(crate) enum Fault {
+    /// Nothing: for scripts that begin later.
+    Obey,
+    Refuse(ErrorCode),
+    AppendThenRefuse(ErrorCode),
+    Slow(Duration),
+    /// This request and every later one of the connection are never answered.
+    Hang,
+    AppendThenHang,
+    Close,
+    AppendThenClose,
+    /// Answers with these bytes instead.
+    Say(Vec<u8>),
+    /// Answers with the first so many bytes.
+    Truncate(usize),
+    WrongCorrelation,
+    /// Answers as if nothing had been asked for.
+    LeaveOut,
+    /// Answers Metadata with a partition of this number instead of all.
+    ClaimPartition(i32),
+}
+
+/// A Produce request that was received.
+#[derive(Clone, Debug)]
+pub(crate) struct Produced {
+    pub(crate) at: Time,
+    pub(crate) broker: i32,
+    pub(crate) version: i16,
+    pub(crate) acks: i16,
+    /// Topic, partition, records and bytes of each batch.
+    pub(crate) batches: Vec<(String, i32, usize, usize)>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct TopicLog {
+    pub(crate) id: Uuid,
+    pub(crate) partitions: Vec<PartitionLog>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PartitionLog {
+    pub(crate) leader: Option<i32>,
+    pub(crate) epoch: i32,
+    pub(crate) log: Vec<Logged>,
+}
+
+/// A record in a log; its place there is its offset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Logged {
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) timestamp: i64,
+    /// What the test published it with, from a header.
+    pub(crate) opaque: u64,
+}
+
+/// What a broker does about a request.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    Answer(Duration, Vec<u8>),
+    /// Nothing, as `acks=0` asks for.
+    None,
+    Hang,
+    Close,
+}
+
+impl Cluster {
+    /// Brokers 1 to `brokers`, at `b1:9092` and so on.
+    pub(crate) fn new(brokers: i32) -> Self {
+        Self {
+            brokers: (1..=brokers).map(|id| (id, Broker::new(id))).collect(),
+            topics: BTreeMap::new(),
+            black_holes: BTreeSet::new(),
+            topic_errors: BTreeMap::new(),
+            auto_create: None,
+            log_append_time: None,
+            questions: Vec::new(),
+            produced: Vec::new(),
+            last_topic_id: 0,
+        }
+    }
+
+    pub(crate) fn with_topic(mut self, name: &str, partitions: usize) -> Self {
+        self.create(name, partitions);
+        self
+    }
+
+    /// Creates a topic, led by all brokers in turn.
+    pub(crate) fn create(&mut self, name: &str, partitions: usize) {
+        self.last_topic_id += 1;
+        let ids: Vec<i32> = self.brokers.keys().copied().collect();
+        let partition = |index: usize| PartitionLog {
+            leader: Some(ids[index % ids.len()]),
+            ..PartitionLog::default()
+        };
+        let topic = TopicLog {
+            id: Uuid([self.last_topic_id; 16]),
+            partitions: (0..partitions).map(partition).collect(),
+        };
+        self.topics.insert(name.into(), topic);
+    }
+
+    pub(crate) fn broker(&mut self, id: i32) -> &mut Broker {
+        self.brokers.get_mut(&id).expect("a broker of this cluster")
+    }
+
+    pub(crate) fn partition(&mut self, topic: &str, index: usize) -> &mut PartitionLog {
+        let topic = self.topics.get_mut(topic).expect("an existing topic");
+        &mut topic.partitions[index]
+    }
+
+    pub(crate) fn log(&self, topic: &str, index: usize) -> &[Logged] {
+        &self.topics[topic].partitions[index].log
+    }
+
+    /// The opaques in a partition's log, in its order.
+    pub(crate) fn opaques(&self, topic: &str, index: usize) -> Vec<u64> {
+        let log = self.log(topic, index).iter();
+        log.map(|logged| logged.opaque).collect()
+    }
+
+    pub(crate) fn lead(&mut self, topic: &str, index: usize, leader: Option<i32>) {
+        let partition = self.partition(topic, index);
+        partition.leader = leader;
+        partition.epoch += 1;
+    }
+
+    /// Which broker listens there.
+    pub(crate) fn at(&self, endpoint: &Endpoint) -> Option<i32> {
+        let mut brokers = self.brokers.iter();
+        brokers
+            .find(|(_, broker)| broker.endpoint == *endpoint)
+            .map(|(id, _)| *id)
+    }
+
+    /// Takes a request, without its length.
+    pub(crate) fn handle(&mut self, id: i32, frame: &[u8], now: Time) -> Reply {
+        let (header, mut body) = decode_request_header(frame).expect("a request header");
+        let broker = self.broker(id);
+        if broker.reach == Reach::Hangs {
+            return Reply::Hang;
+        }
+        let latency = broker.latency;
+        let fault = broker.next_fault(header.api);
+        if matches!(fault, Fault::Hang) {
+            return Reply::Hang;
+        }
+        if matches!(fault, Fault::Close) {
+            return Reply::Close;
+        }
+        let answer = match header.api {
+            ApiKey::ApiVersions => Some(self.versions(id, header, body)),
+            ApiKey::Metadata => {
+                let request = MetadataRequest::decode(&mut body, header.version);
+                let request = request.expect("a Metadata request");
+                body.finish("Metadata").expect("nothing behind it");
+                Some(self.metadata(id, &header, &request, &fault, now))
+            }
+            ApiKey::Produce => {
+                let request = ProduceRequest::decode(&mut body, header.version);
+                let request = request.expect("a Produce request");
+                body.finish("Produce").expect("nothing behind it");
+                self.produce(id, &header, &request, &fault, now)
+            }
+            ApiKey::InitProducerId => panic!("nobody asks for a producer id yet"),
+        };
+        match (fault, answer) {
+            (Fault::AppendThenHang, _) => Reply::Hang,
+            (Fault::AppendThenClose, _) => Reply::Close,
+            (_, None) => Reply::None,
+            (Fault::Slow(delay), Some(answer)) => Reply::Answer(latency + delay, answer),
+            (Fault::Say(bytes), _) => Reply::Answer(latency, bytes),
+            (Fault::Truncate(len), Some(mut answer)) => {
+                answer.truncate(len);
+                Reply::Answer(latency, answer)
+            }
+            (_, Some(answer)) => Reply::Answer(latency, answer),
+        }
+    }
+
+    fn versions(&self, id: i32, header: RequestHeader<'_>, mut body: Reader<'_>) -> Vec<u8> {
+        let offers = &self.brokers[&id].offers;
+        let mut response = ApiVersionsResponse::default();
+        let list = offers.iter().map(|(api, range)| ApiVersion {
+            api_key: *api as i16,
+            min_version: range.min,
+            max_version: range.max,
+        });
+        if offers[&ApiKey::ApiVersions].contains(header.version) {
+            ApiVersionsRequest::decode(&mut body, header.version).expect("an ApiVersions request");
+            response.api_keys = list.collect();
+        } else {
+            response.error_code = ErrorCode::UNSUPPORTED_VERSION;
+        }
+        answer(&header, &response, &Fault::Obey)
+    }
+
+    fn metadata(
+        &mut self,
+        id: i32,
+        header: &RequestHeader<'_>,
+        request: &MetadataRequest<'_>,
+        fault: &Fault,
+        now: Time,
+    ) -> Vec<u8> {
+        let names = request.topics.iter().flatten().filter_map(|t| t.name);
+        let names: Vec<String> = names.map(str::to_owned).collect();
+        let unique: BTreeSet<&String> = names.iter().collect();
+        assert_eq!(unique.len(), names.len(), "a topic asked for twice");
+        if let Some(partitions) = self.auto_create {
+            let missing = names.iter().filter(|n| !self.topics.contains_key(*n));
+            for name in missing.cloned().collect::<Vec<_>>() {
+                self.create(&name, partitions);
+            }
+        }
+        let alive = self.brokers.iter().filter(|(_, b)| b.reach == Reach::Up);
+        let mut response = MetadataResponse {
+            brokers: alive
+                .map(|(id, broker)| MetadataBroker {
+                    node_id: *id,
+                    host: &broker.endpoint.host,
+                    port: broker.endpoint.port.into(),
+                    rack: None,
+                })
+                .collect(),
+            topics: names.iter().map(|name| self.describe(name)).collect(),
+            ..MetadataResponse::default()
+        };
+        match fault {
+            Fault::LeaveOut => response.topics.clear(),
+            Fault::ClaimPartition(index) => {
+                for topic in &mut response.topics {
+                    topic.partitions.truncate(1);
+                    topic.partitions[0].partition_index = *index;
+                }
+            }
+            _ => {}
+        }
+        let bytes = answer(header, &response, fault);
+        self.questions.push((now, id, names));
+        bytes
+    }
+
+    fn describe<'a>(&'a self, name: &'a str) -> MetadataTopic<'a> {
+        let found = self
+            .topics
+            .get(name)
+            .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        let told = match self.topic_errors.get(name) {
+            Some(error) => Err(*error),
+            None => found,
+        };
+        match told {
+            Ok(topic) => MetadataTopic {
+                name: Some(name),
+                topic_id: topic.id,
+                partitions: (0..)
+                    .zip(&topic.partitions)
+                    .map(describe_partition)
+                    .collect(),
+                ..MetadataTopic::default()
+            },
+            Err(error_code) => MetadataTopic {
+                error_code,
+                name: Some(name),
+                ..MetadataTopic::default()
+            },
+        }
+    }
+
+    fn produce(
+        &mut self,
+        id: i32,
+        header: &RequestHeader<'_>,
+        request: &ProduceRequest<'_>,
+        fault: &Fault,
+        now: Time,
+    ) -> Option<Vec<u8>> {
+        let mut seen = BTreeSet::new();
+        let mut batches = Vec::new();
+        let mut topics = Vec::new();
+        for topic in &request.topics {
+            let by_id = |log: &TopicLog| log.id == topic.topic_id;
+            let named = match header.version {
+                13.. => self.topics.iter().find(|(_, log)| by_id(log)),
+                _ => self.topics.get_key_value(topic.name),
+            };
+            let name = named.map(|(name, _)| name.clone());
+            let mut partitions = Vec::new();
+            for partition in &topic.partitions {
+                let Some(Records::Whole(bytes)) = partition.records else {
+                    panic!("a batch in one piece");
+                };
+                let records = check_batch(bytes);
+                let place = (name.clone().unwrap_or_default(), partition.index);
+                assert!(seen.insert(place.clone()), "one batch of a partition");
+                batches.push((place.0, place.1, records.len(), bytes.len()));
+                let (code, base_offset) = match &name {
+                    Some(name) => self.append(id, name, partition.index, records, fault),
+                    None => (ErrorCode::UNKNOWN_TOPIC_ID, -1),
+                };
+                partitions.push(ProducePartitionResponse {
+                    index: partition.index,
+                    error_code: code,
+                    base_offset,
+                    log_append_time_ms: self.log_append_time.unwrap_or(-1),
+                    ..ProducePartitionResponse::default()
+                });
+            }
+            topics.push(ProduceTopicResponse {
+                name: topic.name,
+                topic_id: topic.topic_id,
+                partitions,
+            });
+        }
+        self.produced.push(Produced {
+            at: now,
+            broker: id,
+            version: header.version,
+            acks: request.acks,
+            batches,
+        });
+        if matches!(fault, Fault::LeaveOut) {
+            topics.clear();
+        }
+        let response = ProduceResponse {
+            topics,
+            ..ProduceResponse::default()
+        };
+        (request.acks != 0).then(|| answer(header, &response, fault))
+    }
+
+    fn append(
+        &mut self,
+        broker: i32,
+        topic: &str,
+        index: i32,
+        records: Vec<Logged>,
+        fault: &Fault,
+    ) -> (ErrorCode, i64) {
+        if let Fault::Refuse(code) = fault {
+            return (*code, -1);
+        }
+        let topic = self.topics.get_mut(topic).expect("looked up");
+        let Some(partition) = topic.partitions.get_mut(index as usize) else {
+            return (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, -1);
+        };
+        if partition.leader != Some(broker) {
+            return (ErrorCode::NOT_LEADER_OR_FOLLOWER, -1);
+        }
+        let base_offset = partition.log.len() as i64;
+        partition.log.extend(records);
+        match fault {
+            Fault::AppendThenRefuse(code) => (*code, -1),
+            _ => (ErrorCode::NONE, base_offset),
+        }
+    }
+}
+
+impl Broker {
+    fn new(id: i32) -> Self {
+        Self {
+            endpoint: endpoint(&format!("b{id}")),
+            reach: Reach::Up,
+            latency: Duration::ZERO,
+            offers: ApiKey::ALL
+                .into_iter()
+                .map(|api| (api, api.versions()))
+                .collect(),
+            faults: HashMap::new(),
+        }
+    }
+
+    /// Lets the next requests of an API go wrong, one after the other.
+    pub(crate) fn script(&mut self, api: ApiKey, faults: impl IntoIterator<Item = Fault>) {
+        self.faults.entry(api).or_default().extend(faults);
+    }
+
+    pub(crate) fn forget_script(&mut self) {
+        self.faults.clear();
+    }
+
+    fn next_fault(&mut self, api: ApiKey) -> Fault {
+        let script = self.faults.get_mut(&api);
+        script.and_then(VecDeque::pop_front).unwrap_or(Fault::Obey)
+    }
+}
+
+pub(crate) fn endpoint(host: &str) -> Endpoint {
+    Endpoint {
+        host: host.into(),
+        port: 9092,
+    }
+}
+
+/// An answer as it arrives: without its length.
+fn answer<'a>(header: &RequestHeader<'_>, response: &impl Message<'a>, fault: &Fault) -> Vec<u8> {
+    let correlation = match fault {
+        Fault::WrongCorrelation => header.correlation_id.wrapping_add(7),
+        _ => header.correlation_id,
+    };
+    let frame = encode_response(header.api, response, header.version, correlation);
+    frame.expect("an answer of this version").bytes[4..].to_vec()
+}
+
+fn describe_partition((index, partition): (i32, &PartitionLog)) -> MetadataPartition {
+    let leader = partition.leader;
+    MetadataPartition {
+        error_code: leader.map_or(ErrorCode::LEADER_NOT_AVAILABLE, |_| ErrorCode::NONE),
+        partition_index: index,
+        leader_id: leader.unwrap_or(-1),
+        leader_epoch: partition.epoch,
+        ..MetadataPartition::default()
+    }
+}
+
+/// The records of a batch, after everything that a broker checks.
+fn check_batch(bytes: &[u8]) -> Vec<Logged> {
+    let (header, records) = read_batch(bytes).expect("a batch with the right checksum");
+    assert_eq!(
+        kafka_wire::record::BATCH_HEADER_LEN + records.len(),
+        bytes.len(),
+        "nothing behind the batch"
+    );
+    assert_eq!((header.base_offset, header.producer_id), (0, -1));
+    assert_eq!(header.last_offset_delta, header.record_count - 1);
+    let records = header.read_records(records).expect("not compressed");
+    let logged: Vec<Logged> = (0..)
+        .zip(records)
+        .map(|(position, record)| {
+            let record = record.expect("a record");
+            assert_eq!(record.offset_delta, position);
+            let id = record.headers.iter().find(|header| header.name == "opaque");
+            let id = id.and_then(|header| header.value?.try_into().ok());
+            Logged {
+                key: record.key.map(<[u8]>::to_vec),
+                value: record.value.map(<[u8]>::to_vec),
+                timestamp: header.base_timestamp + record.timestamp_delta,
+                opaque: u64::from_be_bytes(id.expect("the header of every test record")),
+            }
+        })
+        .collect();
+    let latest = logged.iter().map(|record| record.timestamp).max();
+    assert_eq!(Some(header.max_timestamp), latest);
+    logged
+}

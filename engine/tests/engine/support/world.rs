@@ -1,0 +1,649 @@
+//! Joins the engine to the cluster as the driver joins it to sockets, and keeps the books: what
+//! was accepted, what became of it, and whether the engine ever spins.
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use kafka_engine::accumulator::{Accumulator, Record, Topic, Wake};
+use kafka_engine::error::{DeliveryError, Failure, Persisted, PublishError};
+use kafka_engine::report::{self, Completion, Report};
+use kafka_engine::settings::{ReportMode, Settings, TopicSettings};
+use kafka_engine::time::{Clock, Time};
+use kafka_engine::{ConnId, Engine, Event, Purge, Undelivered};
+use kafka_wire::record::Header;
+
+use super::clock::ManualClock;
+use super::cluster::{Cluster, Reach, Reply, endpoint};
+
+/// No message may be without its outcome for longer than its time-out and this.
+const LATENESS: Duration = Duration::from_millis(50);
+
+/// Turns of the engine in one virtual second that nothing from outside caused: with a linger of
+/// 5 ms there is something to do 200 times.
+const IDLE_TURNS_PER_SECOND: u64 = 400;
+
+/// How often the engine may be called while time stands still and nothing happens.
+const TURNS_AT_ONCE: u64 = 100;
+
+pub(crate) struct World {
+    pub(crate) accumulator: Arc<Accumulator>,
+    pub(crate) cluster: Cluster,
+    pub(crate) outcomes: BTreeMap<u64, Outcome>,
+    /// Connections that were asked for, and when.
+    pub(crate) connects: Vec<(Duration, String)>,
+    /// Whether reports are taken as soon as they are there.
+    pub(crate) takes_reports: bool,
+    engine: Engine,
+    clock: ManualClock,
+    rest: Time,
+    links: HashMap<ConnId, Link>,
+    mail: BTreeMap<(Time, u64), Mail>,
+    letters: u64,
+    sent: BTreeMap<u64, Sent>,
+    completions: BTreeMap<u64, Pin<Box<Completion>>>,
+    books: Books,
+}
+
+/// A message to publish; what is not set is as in [`Message::default`].
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Message {
+    pub(crate) key: Option<Vec<u8>>,
+    /// Length of the value, whose bytes follow from the opaque; `None` is a tombstone.
+    pub(crate) size: Option<usize>,
+    pub(crate) partition: Option<i32>,
+    pub(crate) timestamp: Option<i64>,
+    pub(crate) waited_for: bool,
+}
+
+/// What became of a message, and when that was known.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    pub(crate) at: Duration,
+    pub(crate) partition: i32,
+    pub(crate) result: report::Outcome,
+}
+
+struct Link {
+    broker: i32,
+    open: bool,
+    hangs: bool,
+    /// When the last answer arrives: answers keep their order.
+    last_answer: Time,
+}
+
+enum Mail {
+    Opened(ConnId),
+    Closed(ConnId, &'static str),
+    Answer(ConnId, Vec<u8>),
+}
+
+struct Sent {
+    at: Duration,
+    topic: Arc<Topic>,
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    timestamp: Option<i64>,
+}
+
+/// How often the engine was called.
+#[derive(Default)]
+struct Books {
+    accepted: u64,
+    second: u64,
+    turns_in_second: u64,
+    turns_at_once: u64,
+}
+
+impl World {
+    /// An engine that knows `b1` only, about to find the cluster.
+    pub(crate) fn new(cluster: Cluster, settings: Settings) -> Self {
+        Self::seeded(cluster, settings, 1)
+    }
+
+    pub(crate) fn seeded(cluster: Cluster, mut settings: Settings, seed: u64) -> Self {
+        if settings.bootstrap.is_empty() {
+            settings.bootstrap = vec![endpoint("b1")];
+        }
+        let accumulator = Accumulator::new(settings, seed);
+        let engine = Engine::new(&accumulator, seed);
+        let clock = ManualClock::new();
+        let mut world = Self {
+            cluster,
+            engine,
+            rest: clock.now(),
+            clock,
+            accumulator,
+            outcomes: BTreeMap::new(),
+            connects: Vec::new(),
+            takes_reports: true,
+            links: HashMap::new(),
+            mail: BTreeMap::new(),
+            letters: 0,
+            sent: BTreeMap::new(),
+            completions: BTreeMap::new(),
+            books: Books::default(),
+        };
+        world.turn();
+        world
+    }
+
+    // What an application does.
+
+    pub(crate) fn topic(&mut self, name: &str) -> Arc<Topic> {
+        self.topic_with(name, &TopicSettings::default())
+    }
+
+    pub(crate) fn topic_with(&mut self, name: &str, settings: &TopicSettings) -> Arc<Topic> {
+        let (topic, wake) = self.accumulator.topic(name, settings);
+        self.rouse(wake);
+        topic
+    }
+
+    /// Publishes, and returns the opaque by which everything here names the message.
+    pub(crate) fn publish(&mut self, topic: &Arc<Topic>, message: &Message) -> u64 {
+        self.try_publish(topic, message)
+            .expect("an acceptable message")
+    }
+
+    pub(crate) fn publish_many(
+        &mut self,
+        topic: &Arc<Topic>,
+        count: usize,
+        message: &Message,
+    ) -> Vec<u64> {
+        (0..count).map(|_| self.publish(topic, message)).collect()
+    }
+
+    pub(crate) fn try_publish(
+        &mut self,
+        topic: &Arc<Topic>,
+        message: &Message,
+    ) -> Result<u64, PublishError> {
+        let opaque = self.books.accepted;
+        let id = opaque.to_be_bytes();
+        let headers = [Header {
+            name: "opaque",
+            value: Some(&id),
+        }];
+        let value = message.size.map(|size| vec![opaque as u8; size]);
+        let record = Record {
+            key: message.key.as_deref(),
+            value: value.as_deref(),
+            headers: &headers,
+            partition: message.partition,
+            timestamp: message.timestamp,
+            opaque,
+        };
+        let completion = message.waited_for.then(Completion::default);
+        let wake = topic.publish(&self.clock, &record, completion.clone())?;
+        self.books.accepted += 1;
+        if let Some(completion) = completion {
+            self.completions.insert(opaque, Box::pin(completion));
+        }
+        let sent = Sent {
+            at: self.elapsed(),
+            topic: Arc::clone(topic),
+            key: message.key.clone(),
+            value,
+            timestamp: message.timestamp,
+        };
+        self.sent.insert(opaque, sent);
+        self.rouse(wake);
+        Ok(opaque)
+    }
+
+    pub(crate) fn begin_flush(&mut self) {
+        let wake = self.accumulator.begin_flush();
+        self.rouse(wake);
+    }
+
+    pub(crate) fn purge(&mut self, purge: Purge) {
+        self.engine.purge(purge);
+        self.something_happened();
+        self.turn();
+    }
+
+    pub(crate) fn close(&mut self) -> Vec<Undelivered> {
+        let undelivered = self.engine.close(self.clock.now());
+        self.hear();
+        undelivered
+    }
+
+    // Time.
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
+    pub(crate) fn run_for(&mut self, duration: Duration) {
+        let end = self.clock.now().after(duration);
+        while self.step(end) {}
+    }
+
+    /// Runs until `reached`, for `limit` at most; false if it was not reached.
+    pub(crate) fn run_until(
+        &mut self,
+        limit: Duration,
+        mut reached: impl FnMut(&Self) -> bool,
+    ) -> bool {
+        let end = self.clock.now().after(limit);
+        loop {
+            if reached(self) {
+                return true;
+            }
+            if !self.step(end) {
+                return reached(self);
+            }
+        }
+    }
+
+    /// Runs until everything accepted has its outcome.
+    pub(crate) fn run_dry(&mut self, limit: Duration) {
+        let dry = self.run_until(limit, |world| world.held() == 0);
+        assert!(
+            dry,
+            "{} messages without outcome after {limit:?}",
+            self.held()
+        );
+    }
+
+    /// Whether nothing at all is planned before `duration` is over.
+    pub(crate) fn sleeps_for(&self, duration: Duration) -> bool {
+        let first_mail = self.mail.keys().next().map_or(Time::NEVER, |(at, _)| *at);
+        self.rest.min(first_mail) >= self.clock.now().after(duration)
+    }
+
+    // Faults of brokers and network.
+
+    /// Breaks a broker's connections; new ones go as `reach` says.
+    pub(crate) fn crash(&mut self, broker: i32, reach: Reach) {
+        self.cluster.broker(broker).reach = reach;
+        let conns = self.links.iter().filter(|(_, link)| link.broker == broker);
+        for conn in conns.map(|(conn, _)| *conn).collect::<Vec<_>>() {
+            self.post(self.clock.now(), Mail::Closed(conn, "connection reset"));
+        }
+    }
+
+    /// Connections that are open or in the making.
+    pub(crate) fn connections(&self) -> usize {
+        self.links.len()
+    }
+
+    // What came of it.
+
+    pub(crate) fn held(&self) -> u64 {
+        self.accumulator.balance().held
+    }
+
+    pub(crate) fn offset(&self, opaque: u64) -> i64 {
+        let delivered = self.outcomes[&opaque].result.as_ref();
+        let delivered = delivered.expect("delivered");
+        delivered.offset.expect("an offset")
+    }
+
+    pub(crate) fn failure(&self, opaque: u64) -> &Failure {
+        let outcome = self.outcomes.get(&opaque).expect("an outcome");
+        outcome.result.as_ref().expect_err("failed")
+    }
+
+    pub(crate) fn delivered(&self) -> usize {
+        self.outcomes.values().filter(|o| o.result.is_ok()).count()
+    }
+
+    pub(crate) fn take_reports(&mut self) {
+        let at = self.elapsed();
+        let settled = self.accumulator.reports().take();
+        for report in settled.into_iter().flatten() {
+            let sent = &self.sent[&report.opaque];
+            assert_eq!(report.topic, *sent.topic.name());
+            if let Some(record) = &report.record {
+                assert_eq!(record.key.as_deref(), sent.key.as_deref());
+                assert_eq!(record.value.as_deref(), sent.value.as_deref());
+                assert!(sent.timestamp.is_none_or(|t| t == record.timestamp));
+            }
+            let expected = self.accumulator.settings().report_records;
+            assert_eq!(report.record.is_some(), expected);
+            self.note(at, report);
+        }
+    }
+
+    /// The end of a test: every message has exactly one outcome, which is true, came in time, and
+    /// left nothing behind.
+    pub(crate) fn verify(&mut self) {
+        self.take_reports();
+        let balance = self.accumulator.balance();
+        assert_eq!(balance.held, 0, "without outcome");
+        assert_eq!(self.accumulator.queued(), (0, 0), "given back");
+        assert_eq!(balance.accepted, self.sent.len() as u64);
+        if self.accumulator.settings().reports == ReportMode::All {
+            assert_eq!(self.outcomes.len(), self.sent.len(), "one outcome each");
+        }
+        for (opaque, outcome) in &self.outcomes {
+            self.verify_place(*opaque, outcome);
+            self.verify_time(*opaque, outcome);
+        }
+    }
+
+    /// Delivered messages of a partition stand in the log in the order of their publication.
+    /// With one writer per partition, that is the order of their opaques.
+    pub(crate) fn verify_order(&self) {
+        let mut last = HashMap::new();
+        for (opaque, outcome) in &self.outcomes {
+            if let Ok(delivered) = &outcome.result {
+                let place = (self.sent[opaque].topic.name(), delivered.partition);
+                let before = last.insert(place, delivered.offset);
+                assert!(
+                    before.is_none_or(|before| before < delivered.offset),
+                    "{opaque} at {place:?}"
+                );
+            }
+        }
+    }
+
+    fn verify_place(&self, opaque: u64, outcome: &Outcome) {
+        let topic = &self.sent[&opaque].topic;
+        match &outcome.result {
+            Ok(delivered) => {
+                let Some(offset) = delivered.offset else {
+                    assert_eq!(topic.settings().acks.code(), 0, "only acks=0 has no offset");
+                    return;
+                };
+                let log = self.cluster.log(topic.name(), delivered.partition as usize);
+                let logged = &log[offset as usize];
+                let sent = &self.sent[&opaque];
+                assert_eq!(logged.opaque, opaque, "at the reported offset");
+                assert!(logged.key == sent.key && logged.value == sent.value);
+                assert!(sent.timestamp.is_none_or(|t| t == logged.timestamp));
+            }
+            Err(failure) if failure.persisted == Persisted::No => {
+                let Some(topic) = self.cluster.topics.get(&**topic.name()) else {
+                    return;
+                };
+                let logs = topic.partitions.iter().flat_map(|p| &p.log);
+                let found = logs.filter(|logged| logged.opaque == opaque).count();
+                assert_eq!(found, 0, "{opaque} is in the log and failed with {failure}");
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn verify_time(&self, opaque: u64, outcome: &Outcome) {
+        let sent = &self.sent[&opaque];
+        let Some(timeout) = sent.topic.settings().message_timeout else {
+            return;
+        };
+        let took = outcome.at - sent.at;
+        if self.takes_reports {
+            let latest = timeout + LATENESS;
+            assert!(took <= latest, "{opaque} had its outcome after {took:?}");
+        }
+        let timed_out = |f: &Arc<Failure>| f.error == DeliveryError::TimedOut;
+        if outcome.result.as_ref().is_err_and(timed_out) {
+            assert!(took >= timeout, "{opaque} expired after {took:?}");
+        }
+    }
+
+    fn note(&mut self, at: Duration, report: Report) {
+        let outcome = Outcome {
+            at,
+            partition: report.partition,
+            result: report.outcome,
+        };
+        let before = self.outcomes.insert(report.opaque, outcome);
+        assert!(before.is_none(), "{} has two outcomes", report.opaque);
+    }
+
+    fn poll_completions(&mut self) {
+        let at = self.clock.elapsed();
+        let mut context = Context::from_waker(Waker::noop());
+        let outcomes = &mut self.outcomes;
+        self.completions.retain(|opaque, completion| {
+            let Poll::Ready(result) = completion.as_mut().poll(&mut context) else {
+                return true;
+            };
+            let partition = result.as_ref().map_or(-1, |delivered| delivered.partition);
+            let outcome = Outcome {
+                at,
+                partition,
+                result,
+            };
+            let before = outcomes.insert(*opaque, outcome);
+            assert!(before.is_none(), "{opaque} has two outcomes");
+            false
+        });
+    }
+
+    // The driver's part.
+
+    /// A caller rouses the I/O thread only when told to.
+    fn rouse(&mut self, wake: Wake) {
+        self.something_happened();
+        if wake == Wake::Yes {
+            self.turn();
+        }
+    }
+
+    /// The next thing that happens, if that is before `end`; otherwise it is `end`.
+    fn step(&mut self, end: Time) -> bool {
+        let first_mail = self.mail.keys().next().map_or(Time::NEVER, |(at, _)| *at);
+        let next = self.rest.min(first_mail).max(self.clock.now());
+        if next >= end {
+            self.move_to(end);
+            if next > end {
+                return false;
+            }
+        }
+        self.move_to(next);
+        if first_mail <= next {
+            self.deliver_mail();
+        }
+        self.turn();
+        true
+    }
+
+    fn move_to(&mut self, time: Time) {
+        if time > self.clock.now() {
+            self.books.turns_at_once = 0;
+        }
+        self.clock.set(time);
+        if self.clock.elapsed().as_secs() > self.books.second {
+            self.books.second = self.clock.elapsed().as_secs();
+            self.books.turns_in_second = 0;
+        }
+    }
+
+    /// Something from outside gives the engine a reason to be called a few times.
+    fn something_happened(&mut self) {
+        self.books.turns_at_once = 0;
+        self.books.turns_in_second = self.books.turns_in_second.saturating_sub(4);
+    }
+
+    fn deliver_mail(&mut self) {
+        let Some((_, mail)) = self.mail.pop_first() else {
+            return;
+        };
+        self.something_happened();
+        let now = self.clock.now();
+        match mail {
+            Mail::Opened(conn) => {
+                if let Some(link) = self.links.get_mut(&conn) {
+                    link.open = true;
+                    self.engine.opened(conn, now);
+                }
+            }
+            Mail::Closed(conn, reason) => {
+                if self.links.remove(&conn).is_some() {
+                    self.engine.closed(conn, reason, now);
+                }
+            }
+            Mail::Answer(conn, frame) => {
+                if self.links.contains_key(&conn) {
+                    self.engine.receive(conn, &frame, now);
+                }
+            }
+        }
+    }
+
+    /// Calls the engine as the I/O thread does, until it rests.
+    fn turn(&mut self) {
+        loop {
+            self.count_turn();
+            let now = self.clock.now();
+            self.engine.advance(now);
+            while let Some(event) = self.engine.poll_event() {
+                match event {
+                    Event::Connect { conn, endpoint } => self.connect(conn, &endpoint),
+                    Event::Disconnect { conn } => {
+                        self.links.remove(&conn);
+                    }
+                }
+            }
+            let mut transmitted = false;
+            while let Some(conn) = self.engine.poll_sendable() {
+                transmitted |= self.transmit(conn);
+            }
+            self.hear();
+            match self.engine.rest() {
+                Some(rest) if !transmitted => return self.rest = rest,
+                _ => {}
+            }
+        }
+    }
+
+    fn count_turn(&mut self) {
+        self.books.turns_at_once += 1;
+        self.books.turns_in_second += 1;
+        assert!(
+            self.books.turns_at_once < TURNS_AT_ONCE,
+            "the engine never rests"
+        );
+        assert!(
+            self.books.turns_in_second < IDLE_TURNS_PER_SECOND,
+            "the engine spins at {:?}",
+            self.elapsed()
+        );
+    }
+
+    /// Takes what there is to take, and checks the balance.
+    fn hear(&mut self) {
+        if self.takes_reports {
+            self.take_reports();
+        }
+        self.poll_completions();
+        let balance = self.accumulator.balance();
+        assert_eq!(balance.accepted, self.books.accepted);
+        assert_eq!(balance.held, self.engine.count_held(), "{balance:?}");
+        assert_eq!(
+            balance.accepted,
+            balance.delivered + balance.failed + balance.held
+        );
+    }
+
+    fn connect(&mut self, conn: ConnId, at: &kafka_engine::settings::Endpoint) {
+        self.connects.push((self.elapsed(), at.host.clone()));
+        let now = self.clock.now();
+        let broker = self.cluster.at(at);
+        let link = Link {
+            broker: broker.unwrap_or(-1),
+            open: false,
+            hangs: false,
+            last_answer: now,
+        };
+        self.links.insert(conn, link);
+        if self.cluster.black_holes.contains(at) {
+            return;
+        }
+        let reach = broker.map(|id| self.cluster.broker(id).reach);
+        match reach {
+            Some(Reach::Up | Reach::Hangs) => self.post(now, Mail::Opened(conn)),
+            Some(Reach::Refuses) | None => self.post(now, Mail::Closed(conn, "connection refused")),
+        }
+    }
+
+    fn transmit(&mut self, conn: ConnId) -> bool {
+        let mut transmitted = false;
+        while self.links.get(&conn).is_some_and(|link| link.open) {
+            let now = self.clock.now();
+            let Some(transmit) = self.engine.poll_transmit(conn, now) else {
+                break;
+            };
+            transmitted = true;
+            let bytes: Vec<u8> = transmit.chunks.into_iter().flatten().collect();
+            let (length, frame) = bytes.split_first_chunk().expect("a length");
+            assert_eq!(i32::from_be_bytes(*length) as usize, frame.len());
+            self.carry(conn, frame);
+            self.engine.transmitted(conn, now);
+        }
+        transmitted
+    }
+
+    /// Brings a request to its broker.
+    fn carry(&mut self, conn: ConnId, frame: &[u8]) {
+        let now = self.clock.now();
+        let Some(link) = self.links.get_mut(&conn).filter(|link| !link.hangs) else {
+            return;
+        };
+        match self.cluster.handle(link.broker, frame, now) {
+            Reply::Answer(delay, answer) => {
+                let at = now.after(delay).max(link.last_answer);
+                link.last_answer = at;
+                self.post(at, Mail::Answer(conn, answer));
+            }
+            Reply::None => {}
+            Reply::Hang => link.hangs = true,
+            Reply::Close => {
+                link.hangs = true;
+                let at = now.max(link.last_answer);
+                self.post(at, Mail::Closed(conn, "the broker closed the connection"));
+            }
+        }
+    }
+
+    fn post(&mut self, at: Time, mail: Mail) {
+        self.letters += 1;
+        self.mail.insert((at, self.letters), mail);
+    }
+}
+
+impl Message {
+    /// A value of so many bytes, and nothing else.
+    pub(crate) fn of(size: usize) -> Self {
+        Self {
+            size: Some(size),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn to(self, partition: i32) -> Self {
+        Self {
+            partition: Some(partition),
+            ..self
+        }
+    }
+
+    pub(crate) fn key(self, key: &str) -> Self {
+        Self {
+            key: Some(key.into()),
+            ..self
+        }
+    }
+
+    pub(crate) fn waited_for(self) -> Self {
+        Self {
+            waited_for: true,
+            ..self
+        }
+    }
+}
+
+pub(crate) fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+pub(crate) fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
