@@ -87,11 +87,8 @@ fn a_record_without_a_timestamp_gets_the_time_of_its_publication() {
         .iter()
         .map(|logged| logged.timestamp);
     for (stamp, published) in stamps.zip(published) {
-        let lag = published - stamp;
-        assert!(
-            (0..=5).contains(&lag),
-            "the coarse clock lags 4 ms, not {lag}"
-        );
+        let off = published - stamp;
+        assert!(off.abs() <= 4, "{off} ms off, and the clock's tick is 4 ms");
     }
     world.verify();
 }

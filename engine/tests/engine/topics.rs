@@ -1,1 +1,212 @@
-//! To come.
+//! Topics that are unknown, appear late, grow, are made anew, or are opened twice.
+
+use kafka_engine::error::{DeliveryError, Persisted, Place, PublishError};
+use kafka_engine::settings::{Acks, Settings, TopicSettings};
+use kafka_wire::ErrorCode;
+
+use crate::support::{Cluster, Message, World, millis, secs};
+
+#[test]
+fn an_unknown_topic_fails_after_topic_propagation_max_and_only_then() {
+    let mut world = World::new(Cluster::new(1), Settings::default());
+    let topic = world.topic("t");
+    world.run_for(secs(100));
+    let first = world.publish(&topic, &Message::of(10));
+    world.run_for(secs(29));
+    let second = world.publish(&topic, &Message::of(10).to(7));
+    assert_eq!(world.held(), 2);
+    world.run_dry(secs(2));
+    for opaque in [first, second] {
+        let failure = world.failure(opaque);
+        assert_eq!(failure.error, DeliveryError::UnknownTopic);
+        assert_eq!(failure.place, Place::NoMetadata);
+        assert_eq!(failure.persisted, Persisted::No);
+        let why = failure.last_error.as_deref().expect("the broker's word");
+        assert!(why.contains("UNKNOWN_TOPIC_OR_PARTITION"), "{why}");
+    }
+    world.verify();
+}
+
+#[test]
+fn a_topic_that_was_given_up_gets_its_time_again_with_the_next_message() {
+    let mut world = World::new(Cluster::new(1), Settings::default());
+    let topic = world.topic("t");
+    let first = world.publish(&topic, &Message::of(10));
+    world.run_dry(secs(31));
+    assert_eq!(world.failure(first).error, DeliveryError::UnknownTopic);
+    world.run_for(secs(60));
+    let second = world.publish(&topic, &Message::of(10));
+    world.run_for(secs(29));
+    assert_eq!(world.held(), 1);
+    world.cluster.create("t", 1);
+    world.run_dry(secs(2));
+    assert_eq!(world.offset(second), 0);
+    world.verify();
+}
+
+#[test]
+fn a_message_has_its_whole_time_though_an_earlier_one_expired_meanwhile() {
+    let mut world = World::new(Cluster::new(1), Settings::default());
+    let settings = TopicSettings {
+        message_timeout: Some(secs(5)),
+        ..TopicSettings::default()
+    };
+    let topic = world.topic_with("t", &settings);
+    let first = world.publish(&topic, &Message::of(10));
+    world.run_dry(secs(6));
+    assert_eq!(world.failure(first).error, DeliveryError::TimedOut);
+    world.run_for(secs(20));
+    let second = world.publish(&topic, &Message::of(10));
+    world.run_for(millis(4_500));
+    world.cluster.create("t", 1);
+    world.run_dry(secs(1));
+    assert_eq!(world.offset(second), 0);
+    world.verify();
+}
+
+#[test]
+fn a_topic_that_the_brokers_create_is_used_at_once() {
+    let mut world = World::new(Cluster::new(2), Settings::default());
+    world.cluster.auto_create = Some(4);
+    let topic = world.topic("t");
+    let opaque = world.publish(&topic, &Message::of(10).to(3));
+    world.run_dry(secs(1));
+    assert_eq!(world.offset(opaque), 0);
+    world.verify();
+}
+
+#[test]
+fn a_forbidden_topic_fails_at_once_and_alone() {
+    let mut world = World::new(Cluster::new(1).with_topic("t", 1), Settings::default());
+    let denied = ErrorCode::TOPIC_AUTHORIZATION_FAILED;
+    world.cluster.topic_errors.insert("secret".into(), denied);
+    let (secret, topic) = (world.topic("secret"), world.topic("t"));
+    let refused = world.publish(&secret, &Message::of(10));
+    let accepted = world.publish(&topic, &Message::of(10));
+    world.run_dry(secs(1));
+    assert_eq!(world.failure(refused).error, DeliveryError::Broker(denied));
+    assert_eq!(world.offset(accepted), 0);
+    world.verify();
+}
+
+#[test]
+fn an_explicit_partition_beyond_the_count_is_refused_as_soon_as_that_is_known() {
+    let mut world = World::new(Cluster::new(1), Settings::default());
+    let topic = world.topic("t");
+    let wrong = [3, 7, i32::MAX, -1, i32::MIN];
+    let staged: Vec<u64> = wrong
+        .map(|p| world.publish(&topic, &Message::of(10).to(p)))
+        .into();
+    let right = world.publish(&topic, &Message::of(10).to(2));
+    world.cluster.create("t", 3);
+    world.run_dry(secs(2));
+    for (opaque, partition) in staged.into_iter().zip(wrong) {
+        assert_eq!(world.failure(opaque).error, DeliveryError::UnknownPartition);
+        assert_eq!(world.outcomes[&opaque].partition, partition);
+    }
+    assert_eq!(world.offset(right), 0);
+    for partition in wrong {
+        let refused = world.try_publish(&topic, &Message::of(10).to(partition));
+        let error = PublishError::UnknownPartition {
+            partition,
+            count: 3,
+        };
+        assert_eq!(refused, Err(error));
+    }
+    world.verify();
+}
+
+#[test]
+fn partitions_that_are_added_are_used() {
+    let settings = Settings {
+        metadata_refresh_interval: Some(secs(10)),
+        ..Settings::default()
+    };
+    let mut world = World::new(Cluster::new(2).with_topic("t", 2), settings);
+    let topic = world.topic("t");
+    world.run_for(secs(1));
+    let before = world.cluster.log("t", 0).len();
+    world.cluster.create("u", 6);
+    let grown = world.cluster.topics.remove("u").expect("made");
+    let topic_log = world.cluster.topics.get_mut("t").expect("made");
+    topic_log
+        .partitions
+        .extend_from_slice(&grown.partitions[2..]);
+    world.run_for(secs(10));
+    let opaque = world.publish(&topic, &Message::of(10).to(5));
+    world.run_dry(secs(1));
+    assert_eq!((world.offset(opaque), before), (0, 0));
+    world.verify();
+}
+
+#[test]
+fn a_topic_that_was_deleted_and_made_anew_is_found_though_its_leader_epochs_start_again() {
+    let mut world = World::new(Cluster::new(3).with_topic("t", 2), Settings::default());
+    let topic = world.topic("t");
+    for partition in 0..2 {
+        for leader in [2, 3, 1] {
+            world.cluster.lead("t", partition, Some(leader));
+        }
+    }
+    world.publish(&topic, &Message::of(10).to(0));
+    world.run_dry(secs(1));
+    world.outcomes.clear();
+    world.cluster.create("t", 2);
+    world.cluster.lead("t", 0, Some(2));
+    for partition in 0..2 {
+        let opaque = world.publish(&topic, &Message::of(10).to(partition));
+        world.run_dry(secs(10));
+        assert_eq!(world.offset(opaque), 0);
+    }
+}
+
+#[test]
+fn stale_metadata_does_not_bring_a_former_leader_back() {
+    let mut world = World::new(Cluster::new(2).with_topic("t", 1), Settings::default());
+    let topic = world.topic("t");
+    world.run_for(secs(1));
+    world.cluster.lead("t", 0, Some(2));
+    world.publish(&topic, &Message::of(10));
+    world.run_dry(secs(2));
+    assert_eq!(world.cluster.produced.last().map(|p| p.broker), Some(2));
+    // Broker 1 is behind: what it says of the leader is older than what is known.
+    let partition = world.cluster.partition("t", 0);
+    (partition.leader, partition.epoch) = (Some(1), 0);
+    let other = world.topic("other");
+    world.publish(&other, &Message::of(1));
+    world.run_for(secs(1));
+    let partition = world.cluster.partition("t", 0);
+    (partition.leader, partition.epoch) = (Some(2), 1);
+    world.publish(&topic, &Message::of(10));
+    world.run_dry(secs(40));
+    let brokers: Vec<i32> = world.cluster.produced.iter().map(|p| p.broker).collect();
+    assert_eq!(brokers, [1, 2, 2]);
+}
+
+#[test]
+fn two_settings_of_one_topic_are_kept_apart() {
+    let mut world = World::new(Cluster::new(1).with_topic("t", 1), Settings::default());
+    let fast = TopicSettings {
+        acks: Acks::None,
+        ..TopicSettings::default()
+    };
+    let (safe, fast) = (world.topic("t"), world.topic_with("t", &fast));
+    let same = world.topic("t");
+    assert!(std::sync::Arc::ptr_eq(&safe, &same));
+    let other = world.topic("u");
+    world.publish(&other, &Message::of(1));
+    for _ in 0..10 {
+        world.publish(&safe, &Message::of(10));
+        world.publish(&fast, &Message::of(10));
+    }
+    world.run_for(secs(1));
+    for (opaque, outcome) in &world.outcomes {
+        let delivered = outcome.result.as_ref().expect("delivered");
+        assert_eq!(delivered.offset.is_some(), opaque % 2 == 1);
+    }
+    let acks: Vec<i16> = world.cluster.produced.iter().map(|p| p.acks).collect();
+    assert!(acks.contains(&0) && acks.contains(&-1), "{acks:?}");
+    assert_eq!(world.delivered(), 20);
+    world.run_dry(secs(40));
+    world.verify();
+}
