@@ -17,8 +17,13 @@ use crate::time::{Clock, Time};
 pub(crate) enum Change {
     /// The record joined an open batch.
     Joined,
-    /// There is something to drain where there was nothing; it may linger from `Time` on.
-    Opened(Time),
+    /// There is something to drain where there was nothing; unless it is full at once, it may
+    /// linger.
+    Opened {
+        /// From then on.
+        since: Time,
+        full: bool,
+    },
     /// A batch became full.
     Filled,
 }
@@ -96,7 +101,10 @@ impl Queue {
             return Err(PublishError::TooManyBytes { limit });
         }
         let change = match self.batches.is_empty() {
-            true => Change::Opened(batch.opened()),
+            true => Change::Opened {
+                since: batch.opened(),
+                full: batch.is_full(self.limits),
+            },
             false => Change::Filled,
         };
         self.batches.push_back(batch);

@@ -206,7 +206,7 @@ impl Topic {
         let change = stage.append(partition.unwrap_or(-1), entry, clock, coarse)?;
         drop(stage);
         Ok(match change {
-            Change::Opened(_) => self.core.announce(Work::Topic(self.slot), Time::default()),
+            Change::Opened { .. } => self.core.announce(Work::Topic(self.slot), Time::default()),
             Change::Joined | Change::Filled => Wake::No,
         })
     }
@@ -232,16 +232,13 @@ impl Topic {
         };
         let partition = &route.partitions[chosen];
         let change = partition.queue().append(entry, clock, coarse)?;
-        Ok(match change {
-            Change::Joined => Wake::No,
-            Change::Opened(opened) => {
-                let due = opened.after(self.core.settings.linger);
-                self.core.announce(Work::Partition(partition.lane()), due)
-            }
-            Change::Filled => self
-                .core
-                .announce(Work::Partition(partition.lane()), Time::default()),
-        })
+        let due = match change {
+            Change::Joined => return Ok(Wake::No),
+            Change::Opened { since, full: false } => since.after(self.core.settings.linger),
+            Change::Opened { full: true, .. } | Change::Filled => Time::default(),
+        };
+        let work = Work::Partition(partition.lane());
+        Ok(self.core.announce(work, due))
     }
 
     pub(crate) fn slot(&self) -> u32 {

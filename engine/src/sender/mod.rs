@@ -9,8 +9,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use kafka_wire::message::{ProducePartitionResponse, ProduceResponse};
-use tracing::debug;
 use kafka_wire::{EncodeError, ErrorCode, Uuid};
+use tracing::debug;
 
 pub(crate) use lane::Lane;
 use lane::{Setback, retry_wait};
