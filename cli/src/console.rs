@@ -1,10 +1,11 @@
 //! Standard error: lines for people, and a progress bar that gets out of their way.
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use event_kafka::Balance;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Everything that goes to standard error goes through here, so that lines, logs and the progress
@@ -93,15 +94,16 @@ impl Progress {
     }
 
     pub(crate) fn update(&mut self, balance: &Balance) {
-        if self.state == State::Pending && self.started.elapsed() >= PATIENCE {
-            self.show();
+        if self.state == State::Never || self.started.elapsed() < PATIENCE {
+            return;
         }
-        if self.state == State::Shown {
-            self.bar.set_position(balance.delivered);
-            self.bar.set_message(format!(
-                "{} waiting, {} failed",
-                balance.held, balance.failed
-            ));
+        self.bar.set_position(balance.delivered);
+        self.bar.set_message(format!(
+            "{} waiting, {} failed",
+            balance.held, balance.failed
+        ));
+        if self.state == State::Pending {
+            self.show();
         }
     }
 
@@ -112,12 +114,17 @@ impl Progress {
 
     fn show(&mut self) {
         let template = match self.bar.length() {
-            Some(_) => "{wide_bar} {pos}/{len} delivered, {per_sec}, {msg}",
-            None => "{spinner} {pos} delivered, {per_sec}, {msg}",
+            Some(_) => "{bar:30} {pos}/{len} delivered, {rate}, {msg}",
+            None => "{spinner} {pos} delivered, {rate}, {msg}",
         };
-        let style = ProgressStyle::with_template(template);
-        self.bar
-            .set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let style = ProgressStyle::with_template(template).expect("the template is well-formed");
+        self.bar.set_style(style.with_key(
+            "rate",
+            |state: &ProgressState, out: &mut dyn fmt::Write| {
+                // A bar has no way to tell that it cannot be drawn.
+                let _ = write!(out, "{:.0}/s", state.per_sec());
+            },
+        ));
         self.bar.set_draw_target(ProgressDrawTarget::stderr());
         self.state = State::Shown;
     }

@@ -65,7 +65,7 @@ pub(crate) struct Options {
     /// The partition of every message, instead of one chosen by the key
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(0..))]
     partition: Option<i32>,
-    /// What to tell of the messages' fate
+    /// What to tell of the messages' fate; they are counted from 0
     #[arg(long, value_name = "WHAT", default_value = "errors")]
     report: Report,
     /// Read properties from a file of name=value lines; the socket's go over them

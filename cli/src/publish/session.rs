@@ -128,7 +128,7 @@ impl Session {
         if waiting > 0 {
             let grace = GRACE.as_secs();
             self.console.line(&format!(
-                "interrupted; {waiting} messages may take {grace} s more, Ctrl-C ends at once"
+                "interrupted; {grace} s more for what was accepted ({waiting}), Ctrl-C ends at once"
             ));
         }
         match self.producer.clone().close(GRACE) {

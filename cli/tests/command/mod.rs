@@ -1,0 +1,110 @@
+//! Runs the binary under test.
+
+// Every test binary compiles this module for itself and uses only a part of it.
+#![allow(dead_code)]
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Output, Stdio};
+use std::{fs, thread};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// Standard output as lines of JSON.
+    pub(crate) fn reports(&self) -> Vec<Value> {
+        self.stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+            .collect()
+    }
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).expect("output is UTF-8");
+        Self {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+}
+
+/// Runs to the end with nothing on standard input.
+pub(crate) fn run(arguments: &[&str]) -> Ended {
+    run_with_input(arguments, b"")
+}
+
+pub(crate) fn run_with_input(arguments: &[&str], input: &[u8]) -> Ended {
+    let mut running = Running::start(arguments);
+    let mut stdin = running.stdin();
+    thread::scope(|scope| {
+        // Written beside the reading of its output, which may fill its pipe first.
+        scope.spawn(move || stdin.write_all(input));
+        running.child.wait_with_output().expect("it ends").into()
+    })
+}
+
+/// A run to talk with.
+pub(crate) struct Running {
+    child: Child,
+}
+
+impl Running {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_event-kafka"))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        Self { child }
+    }
+
+    pub(crate) fn stdin(&mut self) -> ChildStdin {
+        self.child.stdin.take().expect("not taken yet")
+    }
+
+    pub(crate) fn stdout(&mut self) -> BufReader<ChildStdout> {
+        BufReader::new(self.child.stdout.take().expect("not taken yet"))
+    }
+
+    pub(crate) fn stderr(&mut self) -> BufReader<ChildStderr> {
+        BufReader::new(self.child.stderr.take().expect("not taken yet"))
+    }
+
+    pub(crate) fn interrupt(&self) {
+        let id = i32::try_from(self.child.id()).expect("a process id is positive");
+        kill(Pid::from_raw(id), Signal::SIGINT).expect("it still runs");
+    }
+
+    /// Waits for its end; what was taken of its output is missing.
+    pub(crate) fn end(self) -> Ended {
+        self.child.wait_with_output().expect("it ends").into()
+    }
+}
+
+pub(crate) fn next_line(reader: &mut impl BufRead) -> String {
+    let mut line = String::new();
+    reader.read_line(&mut line).expect("the output is readable");
+    line
+}
+
+/// A file with this content, for one test.
+pub(crate) fn file(name: &str, content: &[u8]) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, content).expect("the test directory is writable");
+    path
+}
