@@ -122,10 +122,13 @@ impl Sender {
 
     /// Everything that lingers may go: a flush began.
     pub(crate) fn hurry(&mut self) -> Vec<NodeId> {
-        self.outlets
-            .values_mut()
-            .for_each(|outlet| outlet.due = Time::default());
-        self.outlets.keys().copied().collect()
+        let outlets = self.outlets.iter_mut();
+        let waiting = outlets.filter(|(_, outlet)| !outlet.waiting.is_empty());
+        let hurried = waiting.map(|(node, outlet)| {
+            outlet.due = Time::default();
+            *node
+        });
+        hurried.collect()
     }
 
     /// When this broker is to be sent something.
