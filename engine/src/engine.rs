@@ -712,9 +712,8 @@ impl Engine {
                 continue;
             };
             let lane = self.sender.lane_mut(index);
-            lane.topic_id = answer.topic_id;
             let former = lane.leader;
-            if lane.update_leader(partition)
+            if lane.update_leader(answer.topic_id, partition)
                 && let Some(former) = former
             {
                 self.sender.unlist(index, former);

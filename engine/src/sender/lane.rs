@@ -77,13 +77,16 @@ impl Lane {
 
     /// Takes over what metadata says, unless it is older than what is known (KIP-320). True if the
     /// leader is another one now.
-    pub(crate) fn update_leader(&mut self, metadata: &MetadataPartition) -> bool {
+    pub(crate) fn update_leader(&mut self, topic_id: Uuid, metadata: &MetadataPartition) -> bool {
         let MetadataPartition {
             leader_id,
             leader_epoch,
             ..
         } = *metadata;
-        if leader_epoch >= 0 && leader_epoch < self.leader_epoch {
+        // A topic that was deleted and made anew counts its leaders from the start (KIP-516).
+        let anew = topic_id != Uuid::ZERO && topic_id != self.topic_id;
+        self.topic_id = topic_id;
+        if !anew && leader_epoch >= 0 && leader_epoch < self.leader_epoch {
             return false;
         }
         let leader = (leader_id >= 0).then_some(NodeId(leader_id));
