@@ -203,7 +203,7 @@ impl Topic {
             drop(stage);
             return self.accept_at(&route, clock, coarse, partition, entry);
         }
-        let change = stage.append(partition.unwrap_or(-1), entry, clock, coarse)?;
+        let change = stage.append(partition, entry, clock, coarse)?;
         drop(stage);
         Ok(match change {
             Change::Opened { .. } => self.core.announce(Work::Topic(self.slot), Time::default()),
@@ -220,16 +220,9 @@ impl Topic {
         entry: &mut Entry<'_, [Header<'_>]>,
     ) -> Result<Wake, PublishError> {
         let count = route.partitions.len();
-        let chosen = match partition {
-            None => self.chooser.choose(entry.key, route, coarse),
-            Some(explicit) => usize::try_from(explicit)
-                .ok()
-                .filter(|index| *index < count)
-                .ok_or(PublishError::UnknownPartition {
-                    partition: explicit,
-                    count,
-                })?,
-        };
+        let chosen = self
+            .pick(route, partition, entry.key, coarse)
+            .map_err(|partition| PublishError::UnknownPartition { partition, count })?;
         let partition = &route.partitions[chosen];
         let change = partition.queue().append(entry, clock, coarse)?;
         let due = match change {
@@ -239,6 +232,23 @@ impl Topic {
         };
         let work = Work::Partition(partition.lane());
         Ok(self.core.announce(work, due))
+    }
+
+    /// The index of the partition that was asked for, or else of one for `key`; the one that was
+    /// asked for as an error if there is none such.
+    fn pick(
+        &self,
+        route: &Route,
+        explicit: Option<i32>,
+        key: Option<&[u8]>,
+        now: Time,
+    ) -> Result<usize, i32> {
+        let Some(explicit) = explicit else {
+            return Ok(self.chooser.choose(key, route, now));
+        };
+        let index = usize::try_from(explicit).ok();
+        let existing = index.filter(|index| *index < route.partitions.len());
+        existing.ok_or(explicit)
     }
 
     pub(crate) fn slot(&self) -> u32 {
@@ -261,15 +271,14 @@ impl Topic {
         while let Some(batch) = stage.queue.pop() {
             let template = batch.successor(Time::default());
             batch.take_apart(|_, mut entry, published| {
-                let target = stage.targets.pop_front().unwrap_or(-1);
-                let chosen = match usize::try_from(target) {
-                    Ok(explicit) => explicit,
-                    Err(_) => self.chooser.choose(entry.key, &route, now),
-                };
+                let explicit = stage.targets.pop_front().flatten();
                 let open = || template.successor(published);
-                match route.partitions.get(chosen) {
-                    Some(partition) => partition.queue().adopt(&mut entry, published, open),
-                    None => reject(target, template.alone(&mut entry, published)),
+                match self.pick(&route, explicit, entry.key, now) {
+                    Ok(chosen) => {
+                        let mut queue = route.partitions[chosen].queue();
+                        queue.adopt(&mut entry, published, open);
+                    }
+                    Err(partition) => reject(partition, template.alone(&mut entry, published)),
                 }
             });
         }
@@ -300,8 +309,8 @@ impl Topic {
 #[derive(Debug)]
 pub(crate) struct Stage {
     queue: Queue,
-    /// The partition that each waiting record asks for; -1 leaves it to the partitioner.
-    targets: VecDeque<i32>,
+    /// The partition that each waiting record asks for, if it does.
+    targets: VecDeque<Option<i32>>,
 }
 
 impl Stage {
@@ -314,7 +323,7 @@ impl Stage {
 
     fn append(
         &mut self,
-        target: i32,
+        target: Option<i32>,
         entry: &mut Entry<'_, [Header<'_>]>,
         clock: &(impl Clock + ?Sized),
         coarse: Time,
