@@ -121,7 +121,7 @@ pub struct Engine {
 struct TopicState {
     topic: Arc<Topic>,
     lanes: Vec<u32>,
-    /// Since when the cluster says that there is no such topic.
+    /// Since when messages wait while the cluster says that there is no such topic.
     unknown_since: Option<Time>,
     last_error: Option<Arc<str>>,
 }
@@ -249,7 +249,7 @@ impl Engine {
     /// Fails messages without waiting for their delivery.
     pub fn purge(&mut self, purge: Purge) {
         if purge.queued {
-            for state in self.topics.values() {
+            for state in self.topics.values_mut() {
                 state.purge_stage(&self.core, DeliveryError::PurgedQueued, Place::NoMetadata);
             }
             for lane in self.sender.lanes_mut() {
@@ -373,10 +373,11 @@ impl Engine {
     }
 
     fn expire_stage(&mut self, slot: u32, now: Time) {
-        let Some(state) = self.topics.get(&slot) else {
+        let Some(trouble) = self.topics.get(&slot).map(|state| self.trouble_of(state)) else {
             return;
         };
-        let trouble = self.trouble_of(state);
+        let propagation_max = self.core.settings.topic_propagation_max;
+        let state = self.topics.get_mut(&slot).expect("looked up above");
         if let Some(timeout) = state.topic.settings().message_timeout {
             let failure = Arc::new(Failure::unsent(
                 DeliveryError::TimedOut,
@@ -391,15 +392,10 @@ impl Engine {
                     settle(&self.core, &state.topic, -1, batch, settlement, outcome);
                 });
         }
-        let propagation_max = self.core.settings.topic_propagation_max;
-        if state
-            .unknown_since
-            .is_some_and(|since| since.after(propagation_max) <= now)
-        {
+        state.forget_wait();
+        let given_up = |since: Time| since.after(propagation_max) <= now;
+        if state.unknown_since.is_some_and(given_up) {
             state.purge_stage(&self.core, DeliveryError::UnknownTopic, Place::NoMetadata);
-            if let Some(state) = self.topics.get_mut(&slot) {
-                state.unknown_since = None;
-            }
         }
         self.arm_stage(slot);
     }
@@ -860,7 +856,14 @@ impl Engine {
 }
 
 impl TopicState {
-    fn purge_stage(&self, core: &Core, error: DeliveryError, place: Place) {
+    /// Messages that come later have all of `topic.metadata.propagation.max.ms` again.
+    fn forget_wait(&mut self) {
+        if self.topic.stage().queue().unsettled() == 0 {
+            self.unknown_since = None;
+        }
+    }
+
+    fn purge_stage(&mut self, core: &Core, error: DeliveryError, place: Place) {
         let failure = Arc::new(Failure::unsent(error, place, self.last_error.clone()));
         self.topic
             .stage()
@@ -868,5 +871,6 @@ impl TopicState {
                 let outcome = SettledOutcome::Failed(Arc::clone(&failure));
                 settle(core, &self.topic, -1, batch, settlement, outcome);
             });
+        self.forget_wait();
     }
 }
