@@ -1,1 +1,302 @@
-//! To come.
+//! Finding brokers, agreeing on versions, coming back after failures.
+
+use std::time::Duration;
+
+use kafka_engine::settings::{Settings, TopicSettings};
+use kafka_wire::ApiKey::{self, ApiVersions, Metadata, Produce};
+use kafka_wire::VersionRange;
+
+use crate::support::{Cluster, Message, Reach, World, endpoint, millis, secs};
+
+/// The waits between connects to a host, in milliseconds.
+fn waits(world: &World, host: &str) -> Vec<u64> {
+    let times = world.connects.iter().filter(|(_, to)| to == host);
+    let times: Vec<Duration> = times.map(|(at, _)| *at).collect();
+    let waits = times.windows(2).map(|pair| pair[1] - pair[0]);
+    waits.map(|wait| wait.as_millis() as u64).collect()
+}
+
+#[test]
+fn waits_between_connects_grow_and_are_bounded() {
+    let mut world = World::new(Cluster::new(1).with_topic("t", 1), Settings::default());
+    let topic = world.topic("t");
+    world.publish(&topic, &Message::of(10));
+    world.run_dry(secs(1));
+    world.crash(1, Reach::Refuses);
+    world.connects.clear();
+    world.publish(&topic, &Message::of(10));
+    world.run_for(secs(100));
+    // The same host is in the bootstrap list and in the cluster, each with its own wait.
+    assert!(world.connects.len() < 45, "{}", world.connects.len());
+    world.cluster.broker(1).reach = Reach::Up;
+    world.run_dry(secs(16));
+    world.verify();
+}
+
+#[test]
+fn a_host_that_refuses_is_tried_with_doubling_waits() {
+    let settings = Settings {
+        bootstrap: vec![endpoint("nobody")],
+        ..Settings::default()
+    };
+    let mut world = World::new(Cluster::new(1), settings);
+    world.run_for(secs(100));
+    let waits = waits(&world, "nobody");
+    for (wait, expected) in waits
+        .iter()
+        .zip([100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000])
+    {
+        let range = expected * 3 / 4..=(expected * 3 / 2).min(10_000) + 1;
+        assert!(range.contains(wait), "{waits:?}");
+    }
+    assert!(waits.len() >= 12);
+}
+
+#[test]
+fn the_second_address_is_used_when_the_first_is_dead() {
+    let bootstrap = vec![endpoint("nobody"), endpoint("b1")];
+    let settings = Settings {
+        bootstrap,
+        ..Settings::default()
+    };
+    let mut world = World::new(Cluster::new(1).with_topic("t", 1), settings);
+    let topic = world.topic("t");
+    world.publish(&topic, &Message::of(10));
+    world.run_dry(millis(50));
+    world.verify();
+}
+
+#[test]
+fn the_second_address_is_used_when_the_first_is_a_black_hole() {
+    for handshake in [false, true] {
+        let mut cluster = Cluster::new(2).with_topic("t", 1);
+        cluster.lead("t", 0, Some(2));
+        if handshake {
+            cluster.broker(1).reach = Reach::Hangs;
+        } else {
+            cluster.black_holes.insert(endpoint("b1"));
+        }
+        let bootstrap = vec![endpoint("b1"), endpoint("b2")];
+        let settings = Settings {
+            bootstrap,
+            ..Settings::default()
+        };
+        let mut world = World::new(cluster, settings);
+        let topic = world.topic("t");
+        world.publish(&topic, &Message::of(10));
+        world.run_dry(millis(600));
+        world.verify();
+    }
+}
+
+#[test]
+fn a_connect_that_takes_for_ever_ends_after_the_setup_timeout() {
+    let mut cluster = Cluster::new(1).with_topic("t", 1);
+    cluster.black_holes.insert(endpoint("b1"));
+    let settings = Settings {
+        connection_setup_timeout: secs(3),
+        ..Settings::default()
+    };
+    let mut world = World::new(cluster, settings);
+    let topic = world.topic("t");
+    let settings = TopicSettings {
+        message_timeout: Some(secs(4)),
+        ..TopicSettings::default()
+    };
+    let brief = world.topic_with("t", &settings);
+    world.publish(&topic, &Message::of(10));
+    let expired = world.publish(&brief, &Message::of(10));
+    world.run_for(millis(2999));
+    assert_eq!((world.connections(), world.connects.len()), (1, 1));
+    world.run_for(secs(2));
+    let why = world.failure(expired).last_error.clone().expect("why");
+    assert!(
+        why.contains("b1:9092") && why.contains("socket.connection.setup.timeout.ms"),
+        "{why}"
+    );
+    world.cluster.black_holes.clear();
+    world.run_dry(secs(10));
+    world.verify();
+}
+
+#[test]
+fn the_cluster_is_found_again_when_all_its_brokers_have_new_addresses() {
+    let settings = Settings {
+        request_timeout: secs(5),
+        ..Settings::default()
+    };
+    let mut world = World::new(Cluster::new(2).with_topic("t", 2), settings);
+    let topic = world.topic("t");
+    for partition in 0..2 {
+        world.publish(&topic, &Message::of(10).to(partition));
+    }
+    world.run_dry(secs(1));
+    // Broker 1 now listens where 2 was, and 2 elsewhere.
+    world.crash(1, Reach::Up);
+    world.crash(2, Reach::Up);
+    world.cluster.broker(1).endpoint = endpoint("b2");
+    world.cluster.broker(2).endpoint = endpoint("b3");
+    for partition in 0..2 {
+        world.publish(&topic, &Message::of(10).to(partition));
+    }
+    world.run_dry(secs(60));
+    assert_eq!(world.delivered(), 4);
+    world.verify();
+}
+
+#[test]
+fn a_broker_that_does_not_know_our_apiversions_is_asked_in_its_own() {
+    for newest in 0..=4 {
+        let mut cluster = Cluster::new(1).with_topic("t", 1);
+        let range = VersionRange {
+            min: 0,
+            max: newest,
+        };
+        cluster.broker(1).offers.insert(ApiVersions, range);
+        let mut world = World::new(cluster, Settings::default());
+        let topic = world.topic("t");
+        world.publish(&topic, &Message::of(10));
+        world.run_dry(secs(1));
+        assert_eq!(world.connects.len(), 1);
+        world.verify();
+    }
+}
+
+#[test]
+fn a_broker_that_is_too_old_is_named_with_what_it_speaks() {
+    let cases: [(ApiKey, Option<i16>, &str); 4] = [
+        (Produce, Some(2), "speaks Produce 0 to 2"),
+        (Produce, None, "speaks Produce not at all"),
+        (Metadata, Some(0), "speaks Metadata 0 to 0"),
+        (Metadata, None, "speaks Metadata not at all"),
+    ];
+    for (api, newest, words) in cases {
+        let mut cluster = Cluster::new(1).with_topic("t", 1);
+        match newest {
+            Some(max) => cluster
+                .broker(1)
+                .offers
+                .insert(api, VersionRange { min: 0, max }),
+            None => cluster.broker(1).offers.remove(&api),
+        };
+        let mut world = World::new(cluster, Settings::default());
+        let settings = TopicSettings {
+            message_timeout: Some(secs(1)),
+            ..TopicSettings::default()
+        };
+        let topic = world.topic_with("t", &settings);
+        let opaque = world.publish(&topic, &Message::of(10));
+        world.run_dry(secs(2));
+        let why = world.failure(opaque).last_error.clone().expect("why");
+        assert!(why.contains("b1:9092") && why.contains(words), "{why}");
+        assert!(world.connects.len() < 12);
+        world.verify();
+    }
+}
+
+#[test]
+fn every_version_of_metadata_will_do() {
+    for newest in 1..=13 {
+        let mut cluster = Cluster::new(2).with_topic("t", 2);
+        for broker in 1..=2 {
+            let range = VersionRange {
+                min: 0,
+                max: newest,
+            };
+            cluster.broker(broker).offers.insert(Metadata, range);
+        }
+        let mut world = World::new(cluster, Settings::default());
+        let topic = world.topic("t");
+        for partition in 0..2 {
+            world.publish(&topic, &Message::of(10).to(partition));
+        }
+        world.run_dry(secs(1));
+        world.verify();
+    }
+}
+
+#[test]
+fn a_connection_is_closed_after_its_idle_time_and_opened_again_when_needed() {
+    let settings = Settings {
+        connections_max_idle: Some(secs(10)),
+        ..Settings::default()
+    };
+    let mut world = World::new(Cluster::new(1).with_topic("t", 1), settings);
+    let topic = world.topic("t");
+    for _ in 0..5 {
+        world.publish(&topic, &Message::of(10));
+        world.run_for(millis(9_900));
+        assert_eq!(world.connections(), 1);
+    }
+    assert_eq!(world.connects.len(), 1);
+    world.run_for(secs(1));
+    assert_eq!(world.connections(), 0);
+    world.publish(&topic, &Message::of(10));
+    world.run_dry(millis(10));
+    assert_eq!(world.connects.len(), 2);
+    world.verify();
+}
+
+#[test]
+fn a_broker_that_left_the_cluster_is_let_go() {
+    let settings = Settings {
+        metadata_refresh_interval: Some(secs(5)),
+        ..Settings::default()
+    };
+    let mut world = World::new(Cluster::new(2).with_topic("t", 2), settings);
+    let topic = world.topic("t");
+    for partition in 0..2 {
+        world.publish(&topic, &Message::of(10).to(partition));
+    }
+    world.run_dry(secs(1));
+    assert_eq!(world.connections(), 2);
+    world.cluster.lead("t", 1, Some(1));
+    world.cluster.brokers.remove(&2);
+    world.run_for(secs(6));
+    assert_eq!(world.connections(), 1);
+    for partition in 0..2 {
+        world.publish(&topic, &Message::of(10).to(partition));
+    }
+    world.run_dry(secs(1));
+    world.verify();
+}
+
+#[test]
+fn a_bootstrap_address_that_no_broker_advertises_serves_for_the_first_question_only() {
+    let mut cluster = Cluster::new(1).with_topic("t", 1);
+    // A load balancer in front of broker 1.
+    cluster.aliases.insert(endpoint("balancer"), 1);
+    let settings = Settings {
+        bootstrap: vec![endpoint("balancer")],
+        ..Settings::default()
+    };
+    let mut world = World::new(cluster, settings);
+    let topic = world.topic("t");
+    world.publish(&topic, &Message::of(10));
+    world.run_dry(secs(1));
+    let hosts: Vec<&str> = world
+        .connects
+        .iter()
+        .map(|(_, host)| host.as_str())
+        .collect();
+    assert_eq!(hosts, ["balancer", "b1"]);
+    assert_eq!(world.connections(), 1);
+    world.verify();
+}
+
+#[test]
+fn one_connection_serves_a_broker_that_is_in_the_bootstrap_list() {
+    let bootstrap = vec![endpoint("b1"), endpoint("b1"), endpoint("b2")];
+    let settings = Settings {
+        bootstrap,
+        ..Settings::default()
+    };
+    let mut world = World::new(Cluster::new(2).with_topic("t", 2), settings);
+    let topic = world.topic("t");
+    for partition in 0..2 {
+        world.publish(&topic, &Message::of(10).to(partition));
+    }
+    world.run_for(secs(10));
+    assert_eq!(world.connects.len(), 2);
+    world.verify();
+}

@@ -18,6 +18,8 @@ use kafka_wire::{ErrorCode, Message, Reader, Uuid, VersionRange};
 pub(crate) struct Cluster {
     pub(crate) brokers: BTreeMap<i32, Broker>,
     pub(crate) topics: BTreeMap<String, TopicLog>,
+    /// Addresses that lead to brokers, and that no broker advertises.
+    pub(crate) aliases: BTreeMap<Endpoint, i32>,
     /// Addresses at which connecting takes for ever.
     pub(crate) black_holes: BTreeSet<Endpoint>,
     /// What Metadata says of a topic instead of the truth.
@@ -126,6 +128,7 @@ impl Cluster {
         Self {
             brokers: (1..=brokers).map(|id| (id, Broker::new(id))).collect(),
             topics: BTreeMap::new(),
+            aliases: BTreeMap::new(),
             black_holes: BTreeSet::new(),
             topic_errors: BTreeMap::new(),
             auto_create: None,
@@ -184,9 +187,9 @@ impl Cluster {
     /// Which broker listens there.
     pub(crate) fn at(&self, endpoint: &Endpoint) -> Option<i32> {
         let mut brokers = self.brokers.iter();
-        brokers
-            .find(|(_, broker)| broker.endpoint == *endpoint)
-            .map(|(id, _)| *id)
+        let own = brokers.find(|(_, broker)| broker.endpoint == *endpoint);
+        let own = own.map(|(id, _)| *id);
+        own.or_else(|| self.aliases.get(endpoint).copied())
     }
 
     /// Takes a request, without its length.
@@ -205,7 +208,7 @@ impl Cluster {
             return Reply::Close;
         }
         let answer = match header.api {
-            ApiKey::ApiVersions => Some(self.versions(id, header, body)),
+            ApiKey::ApiVersions => Some(self.versions(id, &header, body, &fault)),
             ApiKey::Metadata => {
                 let request = MetadataRequest::decode(&mut body, header.version);
                 let request = request.expect("a Metadata request");
@@ -234,7 +237,13 @@ impl Cluster {
         }
     }
 
-    fn versions(&self, id: i32, header: RequestHeader<'_>, mut body: Reader<'_>) -> Vec<u8> {
+    fn versions(
+        &self,
+        id: i32,
+        header: &RequestHeader<'_>,
+        mut body: Reader<'_>,
+        fault: &Fault,
+    ) -> Vec<u8> {
         let offers = &self.brokers[&id].offers;
         let mut response = ApiVersionsResponse::default();
         let list = offers.iter().map(|(api, range)| ApiVersion {
@@ -248,7 +257,10 @@ impl Cluster {
         } else {
             response.error_code = ErrorCode::UNSUPPORTED_VERSION;
         }
-        answer(&header, &response, &Fault::Obey)
+        if let Fault::Refuse(code) = fault {
+            response.error_code = *code;
+        }
+        answer(header, &response, fault)
     }
 
     fn metadata(

@@ -163,6 +163,22 @@ impl World {
         topic: &Arc<Topic>,
         message: &Message,
     ) -> Result<u64, PublishError> {
+        let (opaque, wake) = self.append(topic, message)?;
+        self.rouse(wake);
+        Ok(opaque)
+    }
+
+    /// Publishes while the I/O thread is busy elsewhere.
+    pub(crate) fn publish_unnoticed(&mut self, topic: &Arc<Topic>, message: &Message) -> u64 {
+        let (opaque, _) = self.append(topic, message).expect("an acceptable message");
+        opaque
+    }
+
+    fn append(
+        &mut self,
+        topic: &Arc<Topic>,
+        message: &Message,
+    ) -> Result<(u64, Wake), PublishError> {
         let opaque = self.books.accepted;
         let id = opaque.to_be_bytes();
         let headers = [Header {
@@ -192,8 +208,7 @@ impl World {
             timestamp: message.timestamp,
         };
         self.sent.insert(opaque, sent);
-        self.rouse(wake);
-        Ok(opaque)
+        Ok((opaque, wake))
     }
 
     pub(crate) fn begin_flush(&mut self) {
@@ -265,6 +280,14 @@ impl World {
         let conns = self.links.iter().filter(|(_, link)| link.broker == broker);
         for conn in conns.map(|(conn, _)| *conn).collect::<Vec<_>>() {
             self.post(self.clock.now(), Mail::Closed(conn, "connection reset"));
+        }
+    }
+
+    /// Has a broker send something on each of its connections.
+    pub(crate) fn say_unasked(&mut self, broker: i32, frame: Vec<u8>) {
+        let conns = self.links.iter().filter(|(_, link)| link.broker == broker);
+        for conn in conns.map(|(conn, _)| *conn).collect::<Vec<_>>() {
+            self.post(self.clock.now(), Mail::Answer(conn, frame.clone()));
         }
     }
 
