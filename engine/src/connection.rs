@@ -179,26 +179,30 @@ impl Connection {
         now: Time,
     ) -> Result<Answer<'a>, ConnectionError> {
         self.last_used = now;
-        let Some(pending) = self.pending.pop_front() else {
+        let Some(&Pending {
+            api,
+            version,
+            correlation: expected,
+            ..
+        }) = self.pending.front()
+        else {
             return Err(self.error(Trouble::Unasked));
         };
-        let Pending { api, version, .. } = pending;
         let malformed = |source| Trouble::Malformed {
             api,
             version,
             source,
         };
-        let correlation =
+        let found =
             kafka_wire::message::correlation_id(frame).map_err(|e| self.error(malformed(e)))?;
-        if correlation != pending.correlation {
-            let expected = pending.correlation;
-            self.pending.push_front(pending);
+        if found != expected {
             return Err(self.error(Trouble::Correlation {
                 api,
                 expected,
-                found: correlation,
+                found,
             }));
         }
+        let pending = self.pending.pop_front().expect("looked at above");
         let answer = match pending.purpose {
             Purpose::ApiVersions => {
                 let (_, response) = decode_response::<ApiVersionsResponse<'_>>(api, version, frame)
