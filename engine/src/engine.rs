@@ -685,13 +685,9 @@ impl Engine {
         };
         state.unknown_since = None;
         state.last_error = None;
-        let known = state.lanes.len();
-        let count = answer
-            .partitions
-            .iter()
-            .map(|partition| partition.partition_index + 1)
-            .max();
-        for index in known..usize::try_from(count.unwrap_or(0)).unwrap_or(0) {
+        // Partitions are numbered without gaps: what is listed says how many there are, never a
+        // number that a peer claims.
+        for index in state.lanes.len()..answer.partitions.len() {
             let lane = self.sender.next_lane();
             let partition =
                 Partition::new(index as i32, lane, self.core.limits(), &self.core.memory);
