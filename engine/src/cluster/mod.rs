@@ -154,10 +154,13 @@ impl Cluster {
     }
 
     fn update_node(&mut self, broker: &MetadataBroker<'_>, changes: &mut Changes) {
-        let Ok(port) = u16::try_from(broker.port) else {
+        let id = NodeId(broker.node_id);
+        let Some(port) = u16::try_from(broker.port)
+            .ok()
+            .filter(|_| !id.is_bootstrap())
+        else {
             return;
         };
-        let id = NodeId(broker.node_id);
         let known = self.nodes.entry(id).or_insert_with(|| {
             Node::new(Endpoint {
                 host: broker.host.to_owned(),
