@@ -454,9 +454,11 @@ impl Engine {
 
     /// Sees to it that what a lane has to send is sent.
     fn list(&mut self, index: u32, now: Time) {
-        match self.sender.list(index) {
+        let listed = self.sender.list(index);
+        let lane = self.sender.lane(index);
+        match listed {
             Some(leader) => self.serve(leader, now),
-            None if self.sender.lane(index).leader.is_none() => self.cluster.refresh.want(),
+            None if lane.leader.is_none() && lane.has_messages() => self.cluster.refresh.want(),
             None => {}
         }
     }
