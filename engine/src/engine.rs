@@ -1,6 +1,7 @@
 //! The I/O thread's part of the producer, joined together: brokers, connections, lanes, deadlines.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::btree_map::{BTreeMap, Entry};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -249,6 +250,10 @@ impl Engine {
     /// Fails messages without waiting for their delivery.
     pub fn purge(&mut self, purge: Purge) {
         if purge.queued {
+            // Some may have been made since the last look.
+            for topic in self.accumulator.all() {
+                self.meet(topic);
+            }
             for state in self.topics.values_mut() {
                 state.purge_stage(&self.core, DeliveryError::PurgedQueued, Place::NoMetadata);
             }
@@ -416,20 +421,22 @@ impl Engine {
     // What publishers left.
 
     fn stage_changed(&mut self, slot: u32, now: Time) {
-        if !self.topics.contains_key(&slot) {
-            let state = TopicState {
-                topic: self.accumulator.at(slot),
+        self.meet(self.accumulator.at(slot));
+        self.cluster.refresh.want();
+        self.arm_stage(slot);
+        self.use_memory(now);
+    }
+
+    fn meet(&mut self, topic: Arc<Topic>) {
+        if let Entry::Vacant(unmet) = self.topics.entry(topic.slot()) {
+            unmet.insert(TopicState {
+                topic,
                 lanes: Vec::new(),
                 unknown_since: None,
                 last_error: None,
-            };
-            self.topics.insert(slot, state);
+            });
             self.cluster.refresh.want_urgently();
-        } else {
-            self.cluster.refresh.want();
         }
-        self.arm_stage(slot);
-        self.use_memory(now);
     }
 
     fn lane_changed(&mut self, index: u32, now: Time) {
