@@ -25,7 +25,7 @@ impl<'a> Case<'a> {
         let version = versions.min + i16::from(*version) % (versions.max - versions.min + 1);
         Some(Self {
             api,
-            is_request: kind % 2 == 0,
+            is_request: kind.is_multiple_of(2),
             version,
             body,
         })

@@ -345,11 +345,15 @@ mod tests {
 
     #[test]
     fn response_headers_are_flexible_except_for_api_versions() {
-        let response = ApiVersionsResponse::default();
+        let error_code = ErrorCode::INVALID_REQUEST;
+        let response = ApiVersionsResponse {
+            error_code,
+            ..Default::default()
+        };
         let frame = encode_response(ApiKey::ApiVersions, &response, 4, 7).expect("fits");
         assert_eq!(
             frame.bytes[4..10],
-            [0, 0, 0, 7, 0, 0],
+            [0, 0, 0, 7, 0, 42],
             "the error code follows at once"
         );
 

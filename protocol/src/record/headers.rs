@@ -22,6 +22,7 @@ pub trait RecordHeaders {
 }
 
 impl RecordHeaders for [Header<'_>] {
+    #[inline]
     fn encoded_len(&self) -> usize {
         let entries = self
             .iter()
@@ -29,6 +30,7 @@ impl RecordHeaders for [Header<'_>] {
         varint_len(zigzag(self.len() as i64)) + entries.sum::<usize>()
     }
 
+    #[inline]
     fn encode(&self, out: &mut Vec<u8>) {
         put_varint(out, zigzag(self.len() as i64));
         for header in self {
@@ -74,10 +76,12 @@ impl<'a> RawHeaders<'a> {
 }
 
 impl RecordHeaders for RawHeaders<'_> {
+    #[inline]
     fn encoded_len(&self) -> usize {
         self.section.len()
     }
 
+    #[inline]
     fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.section);
     }
