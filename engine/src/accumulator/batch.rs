@@ -314,10 +314,13 @@ impl Batch {
     pub(crate) fn settle(&mut self, end: u32) -> Settlement {
         let range = self.settled..end.max(self.settled);
         self.settled = range.end;
-        let opaques = if range == (0..self.count) {
-            std::mem::replace(&mut self.opaques, Opaques::new(&self.memory))
-        } else {
-            self.opaques.copy(range.clone())
+        let opaques = match range.len() as u32 {
+            // All may be gone already, and their opaques with them.
+            0 => Opaques::new(&self.memory),
+            all if all == self.count => {
+                std::mem::replace(&mut self.opaques, Opaques::new(&self.memory))
+            }
+            _ => self.opaques.copy(range.clone()),
         };
         let here = self
             .completions

@@ -161,6 +161,27 @@ fn in_flight() {
 }
 
 #[test]
+fn in_flight_and_behind_what_expired_there() {
+    let settings = Settings {
+        batch_messages: 1,
+        ..Settings::default()
+    };
+    let mut world = World::new(Cluster::new(1).with_topic("t", 1), settings);
+    let topic = world.topic_with("t", &expiring());
+    world.run_for(millis(200));
+    let faults = [Fault::Obey, Fault::AppendThenHang];
+    world.cluster.broker(1).script(Produce, faults);
+    for _ in 0..10 {
+        world.publish(&topic, &Message::of(10));
+        world.run_for(millis(100));
+    }
+    world.run_dry(secs(3));
+    assert_eq!(world.delivered(), 1);
+    world.run_for(secs(60));
+    world.verify();
+}
+
+#[test]
 fn what_is_left_of_a_batch_after_a_part_expired_in_flight_is_reported_at_its_offset() {
     let settings = Settings {
         linger: millis(1000),
