@@ -1,7 +1,7 @@
 //! The I/O thread's part of the producer, joined together: brokers, connections, lanes, deadlines.
 
 use std::collections::btree_map::{BTreeMap, Entry};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -802,12 +802,9 @@ impl Engine {
         let Some(connection) = self.connections.get_mut(&conn) else {
             return;
         };
-        let mut names: Vec<&str> = self
-            .topics
-            .values()
-            .map(|state| &**state.topic.name())
-            .collect();
-        names.dedup();
+        // A topic that is open with two settings is still one.
+        let states = self.topics.values();
+        let names: BTreeSet<&str> = states.map(|state| &**state.topic.name()).collect();
         let topics = names.into_iter().map(|name| MetadataRequestTopic {
             topic_id: Uuid::ZERO,
             name: Some(name),

@@ -190,10 +190,10 @@ fn two_settings_of_one_topic_are_kept_apart() {
         acks: Acks::None,
         ..TopicSettings::default()
     };
-    let (safe, fast) = (world.topic("t"), world.topic_with("t", &fast));
+    let (safe, other) = (world.topic("t"), world.topic("u"));
+    let fast = world.topic_with("t", &fast);
     let same = world.topic("t");
     assert!(std::sync::Arc::ptr_eq(&safe, &same));
-    let other = world.topic("u");
     world.publish(&other, &Message::of(1));
     for _ in 0..10 {
         world.publish(&safe, &Message::of(10));

@@ -1,6 +1,6 @@
 //! A cluster that keeps what it is sent: brokers that answer by the protocol, or fail by a script.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use kafka_engine::settings::Endpoint;
@@ -170,6 +170,13 @@ impl Cluster {
 
     pub(crate) fn log(&self, topic: &str, index: usize) -> &[Logged] {
         &self.topics[topic].partitions[index].log
+    }
+
+    /// The opaques of all records in all logs.
+    pub(crate) fn everything_logged(&self) -> HashSet<u64> {
+        let partitions = self.topics.values().flat_map(|topic| &topic.partitions);
+        let records = partitions.flat_map(|partition| &partition.log);
+        records.map(|logged| logged.opaque).collect()
     }
 
     /// The opaques in a partition's log, in its order.

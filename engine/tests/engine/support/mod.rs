@@ -5,5 +5,5 @@ mod cluster;
 mod world;
 
 pub(crate) use clock::START_MS;
-pub(crate) use cluster::{Cluster, Fault, Reach, endpoint};
-pub(crate) use world::{Message, Outcome, World, millis, secs};
+pub(crate) use cluster::{Cluster, Fault, PartitionLog, Reach, endpoint};
+pub(crate) use world::{Message, World, millis, secs};

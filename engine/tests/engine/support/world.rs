@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use kafka_engine::accumulator::{Accumulator, Record, Topic, Wake};
 use kafka_engine::error::{DeliveryError, Failure, Persisted, PublishError};
-use kafka_engine::report::{self, Completion, Report};
-use kafka_engine::settings::{ReportMode, Settings, TopicSettings};
+use kafka_engine::report::{self, Completion, Delivered, Report};
+use kafka_engine::settings::{Acks, ReportMode, Settings, TopicSettings};
 use kafka_engine::time::{Clock, Time};
 use kafka_engine::{ConnId, Engine, Event, Purge, Undelivered};
 use kafka_wire::record::Header;
@@ -345,8 +345,15 @@ impl World {
         if self.accumulator.settings().reports == ReportMode::All {
             assert_eq!(self.outcomes.len(), self.sent.len(), "one outcome each");
         }
+        let logged = self.cluster.everything_logged();
         for (opaque, outcome) in &self.outcomes {
-            self.verify_place(*opaque, outcome);
+            match &outcome.result {
+                Ok(delivered) => self.verify_place(*opaque, delivered),
+                Err(failure) => assert!(
+                    failure.persisted == Persisted::Maybe || !logged.contains(opaque),
+                    "{opaque} is in the log and failed with {failure}"
+                ),
+            }
             self.verify_time(*opaque, outcome);
         }
     }
@@ -356,42 +363,31 @@ impl World {
     pub(crate) fn verify_order(&self) {
         let mut last = HashMap::new();
         for (opaque, outcome) in &self.outcomes {
-            if let Ok(delivered) = &outcome.result {
-                let place = (self.sent[opaque].topic.name(), delivered.partition);
-                let before = last.insert(place, delivered.offset);
-                assert!(
-                    before.is_none_or(|before| before < delivered.offset),
-                    "{opaque} at {place:?}"
-                );
-            }
+            let Ok(Delivered {
+                partition,
+                offset: Some(offset),
+                ..
+            }) = outcome.result
+            else {
+                continue;
+            };
+            let lane = (Arc::as_ptr(&self.sent[opaque].topic), partition);
+            let before = last.insert(lane, offset);
+            assert!(before < Some(offset), "{opaque} at {partition}: {offset}");
         }
     }
 
-    fn verify_place(&self, opaque: u64, outcome: &Outcome) {
-        let topic = &self.sent[&opaque].topic;
-        match &outcome.result {
-            Ok(delivered) => {
-                let Some(offset) = delivered.offset else {
-                    assert_eq!(topic.settings().acks.code(), 0, "only acks=0 has no offset");
-                    return;
-                };
-                let log = self.cluster.log(topic.name(), delivered.partition as usize);
-                let logged = &log[offset as usize];
-                let sent = &self.sent[&opaque];
-                assert_eq!(logged.opaque, opaque, "at the reported offset");
-                assert!(logged.key == sent.key && logged.value == sent.value);
-                assert!(sent.timestamp.is_none_or(|t| t == logged.timestamp));
-            }
-            Err(failure) if failure.persisted == Persisted::No => {
-                let Some(topic) = self.cluster.topics.get(&**topic.name()) else {
-                    return;
-                };
-                let logs = topic.partitions.iter().flat_map(|p| &p.log);
-                let found = logs.filter(|logged| logged.opaque == opaque).count();
-                assert_eq!(found, 0, "{opaque} is in the log and failed with {failure}");
-            }
-            Err(_) => {}
-        }
+    fn verify_place(&self, opaque: u64, delivered: &Delivered) {
+        let sent = &self.sent[&opaque];
+        let Some(offset) = delivered.offset else {
+            let acks = sent.topic.settings().acks;
+            return assert_eq!(acks, Acks::None, "only acks=0 has no offset");
+        };
+        let partition = delivered.partition as usize;
+        let logged = &self.cluster.log(sent.topic.name(), partition)[offset as usize];
+        assert_eq!(logged.opaque, opaque, "at the reported offset");
+        assert!(logged.key == sent.key && logged.value == sent.value);
+        assert!(sent.timestamp.is_none_or(|t| t == logged.timestamp));
     }
 
     fn verify_time(&self, opaque: u64, outcome: &Outcome) {
