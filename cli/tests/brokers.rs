@@ -330,7 +330,11 @@ fn a_broker_that_comes_later_gets_every_line() {
     let topic = support::unique_name("later");
     node.cluster().create_topic(&topic, 2);
     node.stop();
-    let socket = format!("{}/{topic}", node.cluster().bootstrap());
+    // The queue is full for as long as the broker is away.
+    let socket = format!(
+        "{}/{topic}?g.queue.buffering.max.messages=100",
+        node.cluster().bootstrap()
+    );
     let mut running = Running::start(&["publish", &socket, "--report", "json"]);
     let mut stdin = running.stdin();
     for n in 0..500 {

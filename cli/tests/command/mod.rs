@@ -6,6 +6,8 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Output, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 use std::{fs, thread};
 
 use nix::sys::signal::{Signal, kill};
@@ -52,7 +54,7 @@ pub(crate) fn run_with_input(arguments: &[&str], input: &[u8]) -> Ended {
     thread::scope(|scope| {
         // Written beside the reading of its output, which may fill its pipe first.
         scope.spawn(move || stdin.write_all(input));
-        running.child.wait_with_output().expect("it ends").into()
+        running.end()
     })
 }
 
@@ -86,13 +88,28 @@ impl Running {
     }
 
     pub(crate) fn interrupt(&self) {
-        let id = i32::try_from(self.child.id()).expect("a process id is positive");
-        kill(Pid::from_raw(id), Signal::SIGINT).expect("it still runs");
+        kill(self.id(), Signal::SIGINT).expect("it still runs");
     }
 
-    /// Waits for its end; what was taken of its output is missing.
+    /// Waits for its end, but not for ever; what was taken of its output is missing.
     pub(crate) fn end(self) -> Ended {
-        self.child.wait_with_output().expect("it ends").into()
+        let id = self.id();
+        let (ended, watched) = mpsc::channel::<()>();
+        thread::spawn(move || {
+            if watched.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                kill(id, Signal::SIGKILL).expect("it still runs");
+            }
+        });
+        let output = self
+            .child
+            .wait_with_output()
+            .expect("its output is readable");
+        drop(ended);
+        output.into()
+    }
+
+    fn id(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).expect("a process id is positive"))
     }
 }
 
@@ -108,3 +125,6 @@ pub(crate) fn file(name: &str, content: &[u8]) -> PathBuf {
     fs::write(&path, content).expect("the test directory is writable");
     path
 }
+
+/// How long a run may take before it is killed and its test fails.
+const PATIENCE: Duration = Duration::from_secs(60);
