@@ -3,20 +3,20 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use kafka_engine::time::{Clock, Time};
-use rustix::time::{ClockId, clock_gettime};
+use nix::time::{ClockId, clock_gettime};
 
 /// Monotonic time since the machine's start, and the wall clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SystemClock;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const COARSE: ClockId = ClockId::MonotonicCoarse;
+const COARSE: ClockId = ClockId::CLOCK_MONOTONIC_COARSE;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-const COARSE: ClockId = ClockId::Monotonic;
+const COARSE: ClockId = ClockId::CLOCK_MONOTONIC;
 
 impl Clock for SystemClock {
     fn now(&self) -> Time {
-        read(ClockId::Monotonic)
+        read(ClockId::CLOCK_MONOTONIC)
     }
 
     fn coarse(&self) -> Time {
@@ -31,7 +31,8 @@ impl Clock for SystemClock {
     }
 }
 
+/// By the C library, which knows the fast way into the kernel also under valgrind.
 fn read(clock: ClockId) -> Time {
-    let time = clock_gettime(clock);
-    Time::from_nanos(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
+    let time = clock_gettime(clock).expect("a clock that every kernel has");
+    Time::from_nanos(time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64)
 }
