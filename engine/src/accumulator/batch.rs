@@ -441,3 +441,217 @@ fn wall_offset(clock: &(impl Clock + ?Sized), coarse: Time) -> i64 {
 fn millis(time: Time) -> i64 {
     (time.as_nanos() / 1_000_000) as i64
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use kafka_wire::record::{Header, read_batch};
+
+    use super::super::budget::Budget;
+    use super::*;
+
+    struct TestClock(Cell<u64>);
+
+    impl TestClock {
+        fn pass(&self, duration: Duration) {
+            self.0.set(self.0.get() + duration.as_nanos() as u64);
+        }
+    }
+
+    impl Clock for TestClock {
+        fn now(&self) -> Time {
+            Time::from_nanos(self.0.get())
+        }
+
+        fn coarse(&self) -> Time {
+            let tick = COARSE_RESOLUTION.as_nanos() as u64;
+            Time::from_nanos(self.0.get() / tick * tick)
+        }
+
+        fn wall_ms(&self) -> i64 {
+            (self.0.get() / 1_000_000) as i64
+        }
+    }
+
+    const NO_HEADERS: &[Header<'static>] = &[];
+
+    fn entry(value: &[u8], opaque: u64) -> Entry<'_, [Header<'static>]> {
+        Entry {
+            key: None,
+            value: Some(value),
+            headers: NO_HEADERS,
+            timestamp: None,
+            opaque,
+            completion: None,
+        }
+    }
+
+    fn started() -> (TestClock, Batch) {
+        let clock = TestClock(Cell::new(1_234_567_890));
+        let memory = Memory::new(Budget::new(None, usize::MAX));
+        let batch = Batch::open(&memory, &clock, clock.coarse());
+        (clock, batch)
+    }
+
+    fn append(batch: &mut Batch, clock: &TestClock, value: &[u8], opaque: u64) {
+        let coarse = clock.coarse();
+        let appended = batch.append(&mut entry(value, opaque), clock, coarse, BatchLimits::NONE);
+        assert_eq!(appended, Append::Done);
+    }
+
+    /// The values as a reader of the wire finds them.
+    fn values(batch: &mut Batch) -> Vec<Vec<u8>> {
+        let header = batch.freeze();
+        let segments = batch.segments().iter().map(Bytes::as_ref);
+        let wire: Vec<u8> = [&header[..]]
+            .into_iter()
+            .chain(segments)
+            .flatten()
+            .copied()
+            .collect();
+        assert_eq!(wire.len(), batch.size());
+        let (header, records) = read_batch(&wire).expect("a batch");
+        let records = header.read_records(records).expect("not compressed");
+        records
+            .map(|record| record.expect("a record").value.expect("a value").to_vec())
+            .collect()
+    }
+
+    #[test]
+    fn messages_expire_in_order_never_early_and_at_most_50_ms_late() {
+        const TIMEOUT: Duration = Duration::from_secs(1);
+        const LATENESS: Duration = Duration::from_millis(50);
+        for seed in 0..50 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let (clock, mut batch) = started();
+            let mut published = Vec::new();
+            for opaque in 0..200 {
+                append(&mut batch, &clock, b"v", opaque);
+                published.push(clock.now());
+                let longest = if random.u8(..10) == 0 { 200_000 } else { 3_000 };
+                clock.pass(Duration::from_micros(random.u64(..longest)));
+            }
+            let mut now = Time::default();
+            while batch.unsettled() > 0 {
+                now = now.max(batch.next_expiry(TIMEOUT));
+                let before = batch.settled;
+                let expired = batch.expired(now, TIMEOUT);
+                assert!(
+                    expired > before,
+                    "next_expiry names a time at which something expires"
+                );
+                batch.settle(expired);
+                for published in &published[before as usize..expired as usize] {
+                    let age = now.since(*published);
+                    assert!(age >= TIMEOUT && age <= TIMEOUT + LATENESS, "{age:?}");
+                }
+            }
+            assert_eq!(batch.next_expiry(TIMEOUT), Time::NEVER);
+        }
+    }
+
+    #[test]
+    fn a_busy_batch_is_marked_no_more_often_than_the_interval() {
+        let (clock, mut batch) = started();
+        for opaque in 0..10_000 {
+            append(&mut batch, &clock, b"v", opaque);
+            clock.pass(Duration::from_micros(100));
+        }
+        assert!(batch.marks.len() <= 1_000 / 40 + 1, "{}", batch.marks.len());
+    }
+
+    #[test]
+    fn trimming_keeps_the_rest_as_it_was() {
+        let (clock, mut batch) = started();
+        for number in 0_u64..100 {
+            let value = number.to_be_bytes();
+            let mut entry = Entry {
+                timestamp: (number % 3 == 0).then_some(number as i64),
+                completion: (number % 5 == 0).then(Completion::default),
+                ..entry(&value, number)
+            };
+            let coarse = clock.coarse();
+            batch.append(&mut entry, &clock, coarse, BatchLimits::NONE);
+            clock.pass(Duration::from_millis(7));
+        }
+        let expiry_of_rest = {
+            let timeout = Duration::from_secs(1);
+            batch.settle(33);
+            batch.next_expiry(timeout)
+        };
+        let mut rest = batch.trimmed();
+        assert_eq!((rest.count(), rest.unsettled()), (67, 67));
+        assert_eq!(rest.next_expiry(Duration::from_secs(1)), expiry_of_rest);
+        let expected: Vec<Vec<u8>> = (33_u64..100).map(|n| n.to_be_bytes().into()).collect();
+        assert_eq!(values(&mut rest), expected);
+        let settlement = rest.settle(67);
+        assert_eq!(
+            settlement.opaques.as_slice(),
+            (33..100).collect::<Vec<u64>>()
+        );
+        let waited_for: Vec<u32> = settlement
+            .completions
+            .iter()
+            .map(|(at, _)| *at + 33)
+            .collect();
+        assert_eq!(waited_for, (35..100).step_by(5).collect::<Vec<u32>>());
+    }
+
+    #[test]
+    fn a_record_never_straddles_two_segments() {
+        let mut random = fastrand::Rng::with_seed(9);
+        let (clock, mut batch) = started();
+        for opaque in 0..200 {
+            let magnitude = random.u32(0..18);
+            let len = random.usize(..1 << magnitude);
+            append(&mut batch, &clock, &vec![b'v'; len], opaque);
+        }
+        batch.freeze();
+        let counts = batch.segments().iter().map(|segment| {
+            let records: Result<Vec<_>, _> = RecordReader::new(segment).collect();
+            records.expect("whole records").len()
+        });
+        assert_eq!(counts.sum::<usize>(), 200);
+        assert_eq!(values(&mut batch).len(), 200);
+    }
+
+    #[test]
+    fn settling_again_tells_nothing_twice() {
+        let (clock, mut batch) = started();
+        for opaque in 0..10 {
+            append(&mut batch, &clock, b"v", opaque);
+        }
+        assert_eq!(batch.settle(4).opaques.as_slice(), [0, 1, 2, 3]);
+        assert_eq!(batch.settle(2).range.len(), 0);
+        assert_eq!(batch.settle(10).opaques.as_slice(), [4, 5, 6, 7, 8, 9]);
+        assert_eq!(batch.settle(10).range.len(), 0);
+        let (clock, mut batch) = started();
+        append(&mut batch, &clock, b"v", 1);
+        assert_eq!(batch.settle(1).opaques.as_slice(), [1]);
+        assert_eq!(batch.settle(1).opaques.as_slice(), []);
+    }
+
+    #[test]
+    fn a_record_without_memory_leaves_the_batch_as_it_was() {
+        let clock = TestClock(Cell::new(1_000_000_000));
+        let memory = Memory::new(Budget::new(None, SMALL_SEGMENT + 200));
+        let mut batch = Batch::open(&memory, &clock, clock.coarse());
+        let mut refused = 0;
+        for opaque in 0..1000 {
+            let before = (batch.size(), batch.count());
+            let coarse = clock.coarse();
+            let mut entry = entry(b"0123456789", opaque);
+            match batch.append(&mut entry, &clock, coarse, BatchLimits::NONE) {
+                Append::Done => assert_eq!(refused, 0),
+                _ => {
+                    assert_eq!((batch.size(), batch.count()), before);
+                    refused += 1;
+                }
+            }
+        }
+        let accepted = 1000 - refused;
+        assert_eq!(batch.count(), accepted);
+        assert_eq!(values(&mut batch).len(), accepted as usize);
+    }
+}

@@ -73,3 +73,100 @@ impl Sticky {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use super::super::budget::Budget;
+    use super::super::segment::Memory;
+    use super::super::{BatchLimits, Partition};
+    use super::*;
+
+    const LINGER: Duration = Duration::from_millis(10);
+
+    fn route(count: u32, available: &[u32]) -> Route {
+        let memory = Memory::new(Budget::new(None, 0));
+        let limits = BatchLimits {
+            bytes: 0,
+            messages: 0,
+        };
+        let partition = |index: u32| Arc::new(Partition::new(index as i32, index, limits, &memory));
+        Route {
+            partitions: (0..count).map(partition).collect(),
+            available: available.to_vec(),
+        }
+    }
+
+    fn at_ms(ms: u64) -> Time {
+        Time::from_nanos(ms * 1_000_000)
+    }
+
+    #[test]
+    fn keys_go_where_librdkafka_puts_them() {
+        // `kcat -P -k KEY -X topic.partitioner=consistent_random` to four partitions.
+        let placed = [
+            ("a", 3),
+            ("b", 1),
+            ("c", 3),
+            ("call-1", 0),
+            ("call-2", 2),
+            ("sip:alice@example.org", 3),
+            ("sip:bob@example.org", 2),
+            ("1234567890", 1),
+            ("ü", 1),
+            ("key with blanks", 0),
+            ("z", 3),
+            ("00", 0),
+        ];
+        let chooser = Chooser::new(LINGER, 1);
+        // A key keeps its partition whether that has a leader or not.
+        let route = route(4, &[1]);
+        for (key, partition) in placed {
+            let chosen = chooser.choose(Some(key.as_bytes()), &route, at_ms(5));
+            assert_eq!(chosen, partition, "{key}");
+        }
+    }
+
+    #[test]
+    fn records_without_a_key_stick_for_the_linger_and_then_move_on() {
+        for key in [None, Some(&b""[..])] {
+            let chooser = Chooser::new(LINGER, 1);
+            let route = route(50, &(0..50).collect::<Vec<_>>());
+            let mut seen = BTreeSet::new();
+            for period in 0..100 {
+                let chosen = chooser.choose(key, &route, at_ms(period * 10));
+                for ms in 1..10 {
+                    assert_eq!(chooser.choose(key, &route, at_ms(period * 10 + ms)), chosen);
+                }
+                seen.insert(chosen);
+            }
+            assert!(seen.len() > 30, "{}", seen.len());
+        }
+    }
+
+    #[test]
+    fn without_sticky_linger_every_record_draws_anew() {
+        let chooser = Chooser::new(Duration::ZERO, 1);
+        let route = route(4, &[0, 1, 2, 3]);
+        let mut counts = [0; 4];
+        for _ in 0..4000 {
+            counts[chooser.choose(None, &route, at_ms(1))] += 1;
+        }
+        assert!(
+            counts.iter().all(|count| (800..1200).contains(count)),
+            "{counts:?}"
+        );
+    }
+
+    #[test]
+    fn records_without_a_key_leave_a_partition_at_once_that_lost_its_leader() {
+        let chooser = Chooser::new(LINGER, 1);
+        let first = chooser.choose(None, &route(3, &[2]), at_ms(1));
+        let second = chooser.choose(None, &route(3, &[0]), at_ms(2));
+        assert_eq!((first, second), (2, 0));
+        // Without any leader they have to wait somewhere.
+        assert!(chooser.choose(None, &route(3, &[]), at_ms(3)) < 3);
+    }
+}

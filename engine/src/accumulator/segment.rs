@@ -182,4 +182,48 @@ mod tests {
                 .is_none()
         );
     }
+    #[test]
+    fn segments_are_used_again_and_given_back_by_a_trim() {
+        let memory = Memory::new(Budget::new(None, usize::MAX));
+        let taken = || {
+            let segment = memory.segment(LARGE_SEGMENT, 1, Funding::Budget);
+            segment.expect("room")
+        };
+        let mut first = taken();
+        first.tail().extend_from_slice(b"old");
+        let address = first.as_ref().as_ptr();
+        drop(first);
+        let mut second = taken();
+        assert!(second.as_ref().is_empty());
+        second.tail().push(b'n');
+        assert_eq!(second.as_ref().as_ptr(), address);
+        drop(second);
+        memory.trim();
+        assert!(memory.large.lock().is_empty());
+        memory.top_up();
+        assert_eq!(memory.large.lock().len(), LARGE_READY);
+        assert_eq!(memory.budget().bytes().used(), 0);
+    }
+
+    #[test]
+    fn the_pool_keeps_no_more_than_its_share() {
+        let memory = Memory::new(Budget::new(None, usize::MAX));
+        for size in [SMALL_SEGMENT, LARGE_SEGMENT, 3 * LARGE_SEGMENT] {
+            let taken: Vec<Segment> = (0..300)
+                .map(|_| memory.segment(size, size, Funding::Budget).expect("room"))
+                .collect();
+            drop(taken);
+        }
+        assert_eq!(memory.small.lock().len(), SMALL_KEPT);
+        assert_eq!(memory.large.lock().len(), LARGE_KEPT);
+    }
+
+    #[test]
+    fn granted_memory_passes_the_limit_and_is_given_back_all_the_same() {
+        let memory = Memory::new(Budget::new(None, 10));
+        let segment = memory.segment(SMALL_SEGMENT, 1, Funding::Granted);
+        assert_eq!(memory.budget().bytes().used(), SMALL_SEGMENT);
+        drop(segment);
+        assert_eq!(memory.budget().bytes().used(), 0);
+    }
 }
