@@ -1,5 +1,7 @@
 //! What `publish` costs the calling thread: `cargo bench --bench publish`.
 
+#![allow(missing_docs, reason = "criterion's macros make public items")]
+
 mod support;
 
 use std::hint::black_box;

@@ -1,6 +1,8 @@
 //! Instructions of `publish`, which hold still where times do not. Needs valgrind and
 //! `gungraun-runner`: `cargo xtask bench` sees to both.
 
+#![allow(missing_docs, reason = "gungraun's macros make public items")]
+
 mod support;
 
 use std::hint::black_box;

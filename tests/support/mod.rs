@@ -19,7 +19,7 @@
 //! Everything waits with a deadline and panics with its reason; nothing is left running.
 
 // Every test binary compiles this module for itself and uses only a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 mod cluster;
 mod kcat;
