@@ -591,7 +591,8 @@ impl World {
                 break;
             };
             transmitted = true;
-            let bytes: Vec<u8> = transmit.chunks.into_iter().flatten().collect();
+            let chunks: Vec<&[u8]> = transmit.chunks.iter().map(AsRef::as_ref).collect();
+            let bytes = chunks.concat();
             let (length, frame) = bytes.split_first_chunk().expect("a length");
             assert_eq!(i32::from_be_bytes(*length) as usize, frame.len());
             self.carry(conn, frame);
