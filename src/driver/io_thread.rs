@@ -79,8 +79,11 @@ struct Link {
 impl IoThread {
     async fn run(mut self, mut commands: UnboundedReceiver<Command>) {
         loop {
-            let next = self.advance();
-            let Some(next) = next else { continue };
+            let Some(next) = self.advance() else {
+                // Busy publishers must not keep the sockets waiting.
+                tokio::task::yield_now().await;
+                continue;
+            };
             tokio::select! {
                 () = self.turn.rouse.notified() => {}
                 () = sleep_until(next) => {}
