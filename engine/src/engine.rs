@@ -511,12 +511,10 @@ impl Engine {
         };
         let id = connection.node;
         if let Some(node) = self.cluster.get_mut(id) {
-            node.link = Link::Up(conn);
             if node.failures > 0 {
                 info!(broker = %node.endpoint, "connected again");
             }
-            node.failures = 0;
-            node.last_error = None;
+            node.connected(conn);
         }
         self.serve(id, now);
     }

@@ -10,7 +10,8 @@ pub struct Settings {
     pub bootstrap: Vec<Endpoint>,
     /// How this producer names itself to brokers (quotas and request logs go by it).
     pub client_id: String,
-    /// How long a batch may wait for company.
+    /// How long a batch may wait for company. Less than every `message_timeout`: publishers rouse
+    /// the I/O thread in time for the one, and so for the other.
     pub linger: Duration,
     /// Bytes of records after which a batch is full; a single larger record still gets a batch.
     pub batch_bytes: usize,

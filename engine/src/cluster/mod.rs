@@ -57,6 +57,13 @@ impl Node {
         }
     }
 
+    /// The connection works: what went wrong before is over.
+    pub(crate) fn connected(&mut self, conn: ConnId) {
+        self.link = Link::Up(conn);
+        self.failures = 0;
+        self.last_error = None;
+    }
+
     pub(crate) fn connection(&self) -> Option<ConnId> {
         match self.link {
             Link::Opening(conn, _) | Link::Up(conn) => Some(conn),
@@ -193,7 +200,7 @@ impl Cluster {
             });
             match twin {
                 Some((twin, node)) if changes.adopted.is_none() => {
-                    node.link = Link::Up(conn);
+                    node.connected(conn);
                     changes.adopted = Some((conn, *twin));
                     self.nodes.get_mut(&id).expect("listed above").link = Link::Down;
                 }

@@ -6,7 +6,7 @@ use kafka_engine::settings::{Settings, TopicSettings};
 use kafka_wire::ApiKey::{self, ApiVersions, Metadata, Produce};
 use kafka_wire::VersionRange;
 
-use crate::support::{Cluster, Message, Reach, World, endpoint, millis, secs};
+use crate::support::{Cluster, Fault, Message, Reach, World, endpoint, millis, secs};
 
 /// The waits between connects to a host, in milliseconds.
 fn waits(world: &World, host: &str) -> Vec<u64> {
@@ -298,5 +298,29 @@ fn one_connection_serves_a_broker_that_is_in_the_bootstrap_list() {
     }
     world.run_for(secs(10));
     assert_eq!(world.connects.len(), 2);
+    world.verify();
+}
+
+#[test]
+fn a_broker_that_was_found_again_by_its_bootstrap_address_starts_afresh() {
+    let mut world = World::new(Cluster::new(1).with_topic("t", 1), Settings::default());
+    let settings = TopicSettings {
+        message_timeout: Some(secs(1)),
+        ..TopicSettings::default()
+    };
+    let topic = world.topic_with("t", &settings);
+    for _ in 0..10 {
+        world.run_for(secs(1));
+        world.crash(1, Reach::Refuses);
+        world.run_for(secs(5));
+        world.cluster.broker(1).reach = Reach::Up;
+        world.run_for(secs(16));
+        world.cluster.broker(1).script(Produce, [Fault::Hang]);
+        let expired = world.publish(&topic, &Message::of(10));
+        world.run_dry(secs(2));
+        let old = &world.failure(expired).last_error;
+        assert_eq!(*old, None, "all was well when it was published");
+    }
+    world.run_for(secs(60));
     world.verify();
 }

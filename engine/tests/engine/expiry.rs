@@ -97,18 +97,6 @@ fn queued_without_a_connection() {
 }
 
 #[test]
-fn lingering() {
-    let settings = Settings {
-        linger: secs(60),
-        ..Settings::default()
-    };
-    let mut world = World::new(Cluster::new(1).with_topic("t", 2), settings);
-    world.topic_with("t", &expiring());
-    world.run_for(millis(200));
-    expire_at(world, Place::Queued);
-}
-
-#[test]
 fn waiting_for_another_attempt() {
     let settings = Settings {
         retry_backoff: secs(1),
