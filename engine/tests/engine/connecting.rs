@@ -315,6 +315,8 @@ fn a_broker_that_was_found_again_by_its_bootstrap_address_starts_afresh() {
         world.run_for(secs(5));
         world.cluster.broker(1).reach = Reach::Up;
         world.run_for(secs(16));
+        world.publish(&topic, &Message::of(10));
+        world.run_dry(secs(1));
         world.cluster.broker(1).script(Produce, [Fault::Hang]);
         let expired = world.publish(&topic, &Message::of(10));
         world.run_dry(secs(2));
