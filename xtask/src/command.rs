@@ -7,12 +7,12 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use xtask::{Error, Result, workspace_root};
 
-/// Cargo itself, the one that runs us, in the root of the workspace.
-pub(crate) fn cargo(arguments: &[&str]) -> Command {
+/// Cargo itself, the one that runs us, in the root of the workspace; its arguments are words.
+pub(crate) fn cargo(line: &str) -> Command {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args(arguments)
+        .args(line.split_whitespace())
         .current_dir(workspace_root())
         .stdin(Stdio::null());
     command

@@ -73,11 +73,9 @@ fn run_target(target: &str, seconds: u32) -> Result<Figures> {
     let mut figures = Figures::default();
     let mut logged = Ok(());
     let mut command = cargo_fuzz("run");
-    command.arg(target).arg("--");
-    command.args([
-        &format!("-max_total_time={seconds}"),
-        "-print_final_stats=1",
-    ]);
+    command.arg(target).args(corpora(target)?);
+    command.args(["--", "-print_final_stats=1"]);
+    command.arg(format!("-max_total_time={seconds}"));
     let result = run_by_line(command, |line| {
         figures.read(line);
         if logged.is_ok() {
@@ -118,7 +116,7 @@ fn end_of(log: &Path) -> String {
 
 /// cargo-fuzz asks rustc for sanitizers, which it gives only to nightly or to who insists.
 fn cargo_fuzz(what: &str) -> Command {
-    let mut command = cargo(&["fuzz", what]);
+    let mut command = cargo(&format!("fuzz {what}"));
     command.env("RUSTC_BOOTSTRAP", "1");
     command
 }

@@ -25,10 +25,9 @@ const FOR_BROKERS: &[Tool] = &[
 
 /// Everything that `cargo xtask test` needs.
 pub(crate) fn for_tests(with_broker: bool) -> Result<()> {
-    for_fuzzing()?;
-    if with_broker {
-        programs(FOR_BROKERS)?;
-    }
+    let for_brokers = if with_broker { FOR_BROKERS } else { &[] };
+    programs(&[FOR_FUZZING, for_brokers].concat())?;
+    cargo_fuzz()?;
     cargo_command("deny", "cargo-deny@0.20.2")?;
     musl_target()
 }
@@ -36,7 +35,7 @@ pub(crate) fn for_tests(with_broker: bool) -> Result<()> {
 /// What `cargo xtask fuzz` needs.
 pub(crate) fn for_fuzzing() -> Result<()> {
     programs(FOR_FUZZING)?;
-    cargo_command("fuzz", "cargo-fuzz@0.13.2")
+    cargo_fuzz()
 }
 
 /// What `cargo xtask kafka up` needs.
@@ -89,12 +88,16 @@ fn apt_get() -> Command {
     command
 }
 
+fn cargo_fuzz() -> Result<()> {
+    cargo_command("fuzz", "cargo-fuzz@0.13.2")
+}
+
 /// Built without optimisation: these programs are built more often than they are busy.
 fn cargo_command(name: &str, package: &str) -> Result<()> {
-    if succeeds(&mut cargo(&[name, "--version"])) {
+    if succeeds(&mut cargo(&format!("{name} --version"))) {
         return Ok(());
     }
-    run(&mut cargo(&["install", "--locked", "--debug", package]))
+    run(&mut cargo(&format!("install --locked --debug {package}")))
 }
 
 fn musl_target() -> Result<()> {

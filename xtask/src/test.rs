@@ -66,30 +66,31 @@ impl Session {
         let with_broker = !matches!(self.broker, Broker::LeftOut);
         self.steps
             .take("tools", || install::for_tests(with_broker))?;
-        self.steps
-            .take("format", || run(&mut cargo(&["fmt", "--all", "--check"])))?;
+        self.steps.take("format", format)?;
         self.steps.take("lints", lints)?;
         self.steps.take("dependencies", dependencies)?;
         if let Broker::Awaited = self.broker {
             let node = self.steps.take("broker", start_broker)?;
             self.broker = Broker::Own(node);
         }
-        let (broker, tally) = (&self.broker, &mut self.tally);
+        let (bootstrap, tally) = (self.broker.bootstrap(), &mut self.tally);
+        let bootstrap = bootstrap.as_deref();
         self.steps.take("tests", || {
-            let arguments = ["--workspace", "--lib", "--bins", "--tests", "--examples"];
-            cargo_test(&arguments, broker.bootstrap().as_deref(), tally)
+            cargo_test(
+                "--workspace --lib --bins --tests --examples",
+                bootstrap,
+                tally,
+            )
         })?;
-        self.steps.take("doc tests", || {
-            cargo_test(&["--workspace", "--doc"], None, tally)
-        })?;
+        self.steps
+            .take("doc tests", || cargo_test("--workspace --doc", None, tally))?;
         if with_broker {
             self.containers = self.steps.take("containers", || containers(tally))?;
         }
         self.steps
             .take("fuzz smoke", || fuzz::run_targets(FUZZ_SECONDS, None))?;
-        self.steps.take("static binary", || {
-            static_binary(broker.bootstrap().as_deref())
-        })
+        self.steps
+            .take("static binary", || static_binary(bootstrap))
     }
 
     fn print_summary(&self) {
@@ -132,27 +133,21 @@ impl std::fmt::Display for Broker {
     }
 }
 
+/// `fuzz/` is a workspace of its own.
+fn format() -> Result<()> {
+    run(&mut cargo("fmt --all --check"))?;
+    run(&mut cargo("fmt --manifest-path fuzz/Cargo.toml --check"))
+}
+
 fn lints() -> Result<()> {
-    run(&mut cargo(&[
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ]))
+    run(&mut cargo(
+        "clippy --workspace --all-targets -- -D warnings",
+    ))
 }
 
 /// Licences, sources, and no crate that compiles C (`deny.toml`).
 fn dependencies() -> Result<()> {
-    run(&mut cargo(&[
-        "deny",
-        "--all-features",
-        "check",
-        "bans",
-        "licenses",
-        "sources",
-    ]))
+    run(&mut cargo("deny check bans licenses sources"))
 }
 
 fn start_broker() -> Result<Node> {
@@ -162,9 +157,8 @@ fn start_broker() -> Result<Node> {
 }
 
 /// Without a broker the tests that need one skip themselves.
-fn cargo_test(arguments: &[&str], bootstrap: Option<&str>, tally: &mut Tally) -> Result<()> {
-    let mut command = cargo(&["test", "--no-fail-fast"]);
-    command.args(arguments);
+fn cargo_test(what: &str, bootstrap: Option<&str>, tally: &mut Tally) -> Result<()> {
+    let mut command = cargo(&format!("test --no-fail-fast {what}"));
     match bootstrap {
         Some(bootstrap) => command.env(BOOTSTRAP, bootstrap),
         None => command.env(NO_BROKER, "1"),
@@ -183,26 +177,19 @@ fn containers(tally: &mut Tally) -> Result<&'static str> {
     };
     for (name, address) in BROKERS {
         println!("-- {name} at {address}");
-        cargo_test(
-            &["--package", "event-kafka", "--test", "*"],
-            Some(address),
-            tally,
-        )?;
+        let what = "--package event-kafka --package event-kafka-cli --test *";
+        cargo_test(what, Some(address), tally)?;
     }
     Ok("Apache Kafka, Redpanda")
 }
 
 /// The command line as it is shipped: built without a C compiler, static, and able to publish.
 fn static_binary(bootstrap: Option<&str>) -> Result<()> {
-    let mut build = cargo(&["build", "--release", "--package", "event-kafka-cli"]);
-    run(build
-        .args(["--target", MUSL])
-        .env("CC", "/bin/false")
-        .env("CXX", "/bin/false"))?;
-    let program = target_folder()
-        .join(MUSL)
-        .join("release")
-        .join("event-kafka");
+    let mut build = cargo(&format!(
+        "build --release --target {MUSL} -p event-kafka-cli"
+    ));
+    run(build.env("CC", "/bin/false").env("CXX", "/bin/false"))?;
+    let program = target_folder().join(MUSL).join("release/event-kafka");
     elf::expect_static(&program)?;
     println!("{} is static", program.display());
     bootstrap.map_or(Ok(()), |bootstrap| {
@@ -214,17 +201,8 @@ fn publish_and_read_back(program: PathBuf, bootstrap: &str) -> Result<()> {
     let message = "from the static binary";
     let topic = format!("static-binary-{}", process::id());
     run(Command::new(program).args(["publish", &format!("kafka:{bootstrap}/{topic}"), message]))?;
-    let read = output(Command::new("kcat").args([
-        "-b",
-        bootstrap,
-        "-C",
-        "-t",
-        &topic,
-        "-o",
-        "beginning",
-        "-e",
-        "-q",
-    ]))?;
+    let read = format!("-b {bootstrap} -C -t {topic} -o beginning -e -q");
+    let read = output(Command::new("kcat").args(read.split_whitespace()))?;
     if read.trim_end() != message {
         return Err(Error::Failed(format!(
             "kcat read {read:?} instead of {message:?}"
