@@ -357,3 +357,95 @@ impl Stage {
         &mut self.queue
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::Accumulator;
+    use super::*;
+    use crate::settings::Settings;
+
+    struct StoppedClock;
+
+    impl Clock for StoppedClock {
+        fn now(&self) -> Time {
+            Time::from_nanos(1)
+        }
+
+        fn coarse(&self) -> Time {
+            Time::default()
+        }
+
+        fn wall_ms(&self) -> i64 {
+            0
+        }
+    }
+
+    const THREADS: u64 = 4;
+    const MESSAGES: u64 = 3_000;
+
+    /// Lays a route to `count` new partitions while others publish.
+    fn lay_route(topic: &Topic, count: i32) {
+        let core = &topic.core;
+        let partition = |index| {
+            let lane = index as u32;
+            Arc::new(Partition::new(index, lane, core.limits(), &core.memory))
+        };
+        let route = Route {
+            partitions: (0..count).map(partition).collect(),
+            available: (0..count as u32).collect(),
+        };
+        topic.lay_route(route, Time::default(), |partition, _| {
+            panic!("no partition {partition}");
+        });
+    }
+
+    #[test]
+    fn threads_that_publish_while_the_route_is_laid_keep_their_order_and_lose_nothing() {
+        for round in 0..20 {
+            let settings = Settings {
+                batch_messages: 100,
+                queue_max_messages: None,
+                ..Settings::default()
+            };
+            let accumulator = Accumulator::new(settings, round);
+            let (topic, _) = accumulator.topic("t", &TopicSettings::default());
+            std::thread::scope(|scope| {
+                for thread in 0..THREADS {
+                    let topic = &topic;
+                    scope.spawn(move || {
+                        for number in 0..MESSAGES {
+                            let key = [thread as u8, number as u8 % 5];
+                            let record = Record::new(b"v").key(&key);
+                            let record = record.opaque(thread * MESSAGES + number);
+                            let _ = topic
+                                .publish(&StoppedClock, &record, None)
+                                .expect("there is room");
+                        }
+                    });
+                }
+                while topic.stage().queue().accepted() < MESSAGES / 2 {
+                    std::hint::spin_loop();
+                }
+                lay_route(&topic, 3);
+            });
+            let mut seen = BTreeSet::new();
+            for partition in &topic.route().partitions {
+                let mut last = [None; THREADS as usize];
+                let mut queue = partition.queue();
+                while let Some(mut batch) = queue.pop() {
+                    let count = batch.count();
+                    for opaque in batch.settle(count).opaques.as_slice() {
+                        let thread = (opaque / MESSAGES) as usize;
+                        assert!(last[thread] < Some(*opaque), "thread {thread}");
+                        last[thread] = Some(*opaque);
+                        seen.insert(*opaque);
+                    }
+                }
+            }
+            assert_eq!(seen.len() as u64, THREADS * MESSAGES);
+            assert_eq!(accumulator.balance().accepted, THREADS * MESSAGES);
+        }
+    }
+}

@@ -93,7 +93,7 @@ fn an_answer_to_what_was_purged_changes_nothing_and_the_partition_goes_on() {
 fn a_topic_that_was_made_just_before_is_purged_too() {
     let mut world = World::new(Cluster::new(1), Settings::default());
     let (topic, _) = world.accumulator.topic("t", &Default::default());
-    let opaque = world.publish_unnoticed(&topic, &Message::of(10));
+    let (opaque, _) = world.publish_unnoticed(&topic, &Message::of(10));
     world.purge(QUEUED);
     assert_eq!(world.failure(opaque).error, DeliveryError::PurgedQueued);
     world.verify();

@@ -1,5 +1,6 @@
 //! What is held, how batches fill, when they go.
 
+use kafka_engine::accumulator::Wake;
 use kafka_engine::error::PublishError;
 use kafka_engine::settings::{Settings, TopicSettings};
 
@@ -246,5 +247,50 @@ fn a_full_queue_of_staged_messages_has_room_again_when_they_expire() {
         assert!(world.try_publish(&topic, &Message::of(1)).is_err());
         world.run_dry(secs(2));
     }
+    world.verify();
+}
+
+#[test]
+fn a_burst_rouses_the_io_thread_once() {
+    let settings = Settings {
+        batch_messages: 10,
+        ..Settings::default()
+    };
+    let mut world = World::new(Cluster::new(1).with_topic("t", 4), settings);
+    let (staged, topic) = (world.topic("unknown"), world.topic("t"));
+    world.run_for(secs(1));
+    for topic in [staged, topic] {
+        let wakes = (0..1000).map(|number| {
+            let message = Message::of(10).to(number % 4);
+            world.publish_unnoticed(&topic, &message).1
+        });
+        let wakes: Vec<Wake> = wakes.collect();
+        assert_eq!(wakes[0], Wake::Yes);
+        assert!(wakes[1..].iter().all(|wake| *wake == Wake::No));
+        world.rouse(Wake::Yes);
+        world.run_for(secs(1));
+    }
+    world.run_dry(secs(40));
+    world.verify();
+}
+
+#[test]
+fn no_more_requests_are_on_the_wire_of_a_connection_than_allowed() {
+    let settings = Settings {
+        max_in_flight: 2,
+        linger: millis(0),
+        ..Settings::default()
+    };
+    let mut world = World::new(Cluster::new(1).with_topic("t", 20), settings);
+    let topic = world.topic("t");
+    world.run_for(secs(1));
+    world.cluster.broker(1).latency = millis(100);
+    for partition in 0..20 {
+        world.publish(&topic, &Message::of(10).to(partition));
+    }
+    world.run_for(millis(99));
+    assert_eq!(world.cluster.produced.len(), 2);
+    world.run_dry(secs(1));
+    assert_eq!(world.cluster.produced.len(), 3, "the rest went together");
     world.verify();
 }

@@ -168,10 +168,13 @@ impl World {
         Ok(opaque)
     }
 
-    /// Publishes while the I/O thread is busy elsewhere.
-    pub(crate) fn publish_unnoticed(&mut self, topic: &Arc<Topic>, message: &Message) -> u64 {
-        let (opaque, _) = self.append(topic, message).expect("an acceptable message");
-        opaque
+    /// Publishes while the I/O thread is busy elsewhere. Returns whether it would be roused, too.
+    pub(crate) fn publish_unnoticed(
+        &mut self,
+        topic: &Arc<Topic>,
+        message: &Message,
+    ) -> (u64, Wake) {
+        self.append(topic, message).expect("an acceptable message")
     }
 
     fn append(
@@ -439,7 +442,7 @@ impl World {
     // The driver's part.
 
     /// A caller rouses the I/O thread only when told to.
-    fn rouse(&mut self, wake: Wake) {
+    pub(crate) fn rouse(&mut self, wake: Wake) {
         self.something_happened();
         if wake == Wake::Yes {
             self.turn();
