@@ -40,6 +40,20 @@ fn a_partition_has_five_requests_on_the_wire_and_no_more() {
 }
 
 #[test]
+fn a_leader_that_refuses_the_first_batch_gets_no_second_before_it() {
+    let mut world = World::new(Cluster::new(1).with_topic("t", 1), one_by_one());
+    world.cluster.broker(1).latency = millis(10);
+    let refuse = Fault::Refuse(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+    world.cluster.broker(1).script(Produce, [refuse]);
+    let topic = world.topic("t");
+    world.publish_many(&topic, 20, &Message::of(10));
+    world.run_dry(secs(2));
+    assert_eq!(world.cluster.opaques("t", 0), (0..20).collect::<Vec<_>>());
+    world.verify_order();
+    world.verify();
+}
+
+#[test]
 fn order_holds_when_all_five_are_refused() {
     for code in [
         ErrorCode::NOT_LEADER_OR_FOLLOWER,
