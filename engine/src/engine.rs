@@ -153,7 +153,10 @@ impl Engine {
         for work in self.core.look() {
             match work {
                 Work::Topic(slot) => self.stage_changed(slot, now),
-                Work::Partition(lane) => self.lane_changed(lane, now),
+                Work::Partition(lane) => {
+                    self.use_memory(now);
+                    self.lane_changed(lane, now);
+                }
                 Work::Control => self.hurry(now),
             }
         }
@@ -442,7 +445,6 @@ impl Engine {
     fn lane_changed(&mut self, index: u32, now: Time) {
         let expiry = self.sender.lane(index).next_expiry();
         self.timers.arm(Timer::Lane(index), expiry);
-        self.use_memory(now);
         self.list(index, now);
     }
 
