@@ -66,6 +66,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(0..))]
     partition: Option<i32>,
     /// What to tell of the messages' fate; they are counted from 0
+    ///
+    /// This goes over delivery.report.only.error.
     #[arg(long, value_name = "WHAT", default_value = "errors")]
     report: Report,
     /// Read properties from a file of name=value lines; the socket's go over them

@@ -100,6 +100,7 @@ impl<'a> Socket<'a> {
     /// The first property that cannot be set. What stands before it is set.
     pub fn configure(&self, config: &mut Config) -> Result<(), SocketError> {
         if !self.brokers.is_empty() {
+            // They were read once by `parse`, so that this cannot fail.
             config
                 .set("bootstrap.servers", self.brokers)
                 .map_err(|error| SocketError::new(0, SocketProblem::Property(error)))?;

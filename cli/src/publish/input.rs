@@ -17,6 +17,8 @@ pub(super) enum Input {
     Lines {
         name: PathBuf,
         reader: Box<dyn BufRead + Send>,
+        /// Whether a person is expected to type them.
+        typed: bool,
     },
 }
 
@@ -31,12 +33,14 @@ impl Input {
             Ok(Self::Lines {
                 name: path.clone(),
                 reader: Box::new(BufReader::new(file)),
+                typed: false,
             })
         } else if options.messages.is_empty() {
-            let reader = Box::new(BufReader::new(io::stdin()));
+            let stdin = io::stdin();
             Ok(Self::Lines {
                 name: "standard input".into(),
-                reader,
+                typed: stdin.is_terminal(),
+                reader: Box::new(BufReader::new(stdin)),
             })
         } else {
             let values = options
@@ -59,10 +63,8 @@ impl Input {
         }
     }
 
-    /// Whether a person is expected to type.
     pub(super) fn is_typed(&self) -> bool {
-        matches!(self, Self::Lines { name, .. } if name.as_os_str() == "standard input")
-            && io::stdin().is_terminal()
+        matches!(self, Self::Lines { typed: true, .. })
     }
 
     /// Reads the next message into `value`; `None` at the end.
@@ -76,7 +78,7 @@ impl Input {
                     Content::Value
                 }
             })),
-            Self::Lines { name, reader } => {
+            Self::Lines { name, reader, .. } => {
                 let read = reader.read_until(b'\n', value);
                 if read.map_err(|error| Error::read(name, error))? == 0 {
                     return Ok(None);
@@ -201,6 +203,7 @@ mod tests {
         let mut input = Input::Lines {
             name: "test".into(),
             reader: Box::new(text),
+            typed: false,
         };
         let mut value = Vec::new();
         let mut all = Vec::new();

@@ -54,6 +54,7 @@ impl Reporter {
             Style::None => {}
             Style::Errors => self.console.line(&format!("message {n} failed: {reason}")),
             Style::Json => {
+                lock(&self.under_way).take(n);
                 let text = reason.to_string();
                 let mut output = lock(&self.output);
                 output.add(&FailedLine {
