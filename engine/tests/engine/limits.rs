@@ -3,8 +3,10 @@
 use kafka_engine::accumulator::Wake;
 use kafka_engine::error::PublishError;
 use kafka_engine::settings::{Settings, TopicSettings};
+use kafka_wire::ApiKey::Produce;
+use kafka_wire::ErrorCode;
 
-use crate::support::{Cluster, Message, Reach, World, millis, secs};
+use crate::support::{Cluster, Fault, Message, Reach, World, millis, secs};
 
 #[test]
 fn a_queue_full_of_messages_refuses_more_until_reports_were_taken() {
@@ -215,11 +217,8 @@ fn a_flush_does_not_shorten_the_wait_before_another_attempt() {
     let topic = world.topic("t");
     world.publish(&topic, &Message::of(10));
     world.run_dry(secs(1));
-    let refuse = crate::support::Fault::Refuse(kafka_wire::ErrorCode::NOT_ENOUGH_REPLICAS);
-    world
-        .cluster
-        .broker(1)
-        .script(kafka_wire::ApiKey::Produce, vec![refuse; 1000]);
+    let refuse = Fault::Refuse(ErrorCode::NOT_ENOUGH_REPLICAS);
+    world.cluster.broker(1).script(Produce, vec![refuse; 1000]);
     world.publish(&topic, &Message::of(10));
     world.begin_flush();
     world.run_for(secs(10));

@@ -222,7 +222,6 @@ fn an_error_of_one_partition_does_not_hold_up_the_others() {
     let mut world = World::new(Cluster::new(1).with_topic("t", 3), Settings::default());
     let topic = world.topic("t");
     world.run_for(millis(200));
-    // Two brokers, so that only one partition is refused.
     world.cluster.lead("t", 1, None);
     for partition in 0..3 {
         world.publish(&topic, &Message::of(10).to(partition));
