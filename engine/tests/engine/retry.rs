@@ -2,7 +2,7 @@
 
 use kafka_engine::error::{DeliveryError, Persisted, Place};
 use kafka_engine::settings::{Settings, TopicSettings};
-use kafka_wire::ApiKey::Produce;
+use kafka_wire::ApiKey::{Metadata, Produce};
 use kafka_wire::ErrorCode;
 
 use crate::support::{Cluster, Fault, Message, Reach, World, millis, secs};
@@ -17,6 +17,28 @@ fn a_batch_refused_by_a_former_leader_goes_to_the_new_one() {
     world.run_dry(secs(1));
     let brokers: Vec<i32> = world.cluster.produced.iter().map(|p| p.broker).collect();
     assert_eq!(brokers, [1, 2]);
+    world.verify();
+}
+
+#[test]
+fn a_former_leader_gets_nothing_more_while_the_new_one_is_not_known() {
+    let mut world = World::new(Cluster::new(2).with_topic("t", 1), Settings::default());
+    let topic = world.topic("t");
+    world.run_for(millis(200));
+    world.cluster.lead("t", 0, Some(2));
+    for broker in 1..=2 {
+        let slow = Fault::Slow(secs(5));
+        world.cluster.broker(broker).script(Metadata, [slow]);
+    }
+    for _ in 0..10 {
+        world.publish(&topic, &Message::of(10));
+        world.run_for(millis(100));
+    }
+    world.run_dry(secs(6));
+    let brokers: Vec<i32> = world.cluster.produced.iter().map(|p| p.broker).collect();
+    assert_eq!(brokers[..2], [1, 2]);
+    assert!(!brokers[1..].contains(&1));
+    world.verify_order();
     world.verify();
 }
 

@@ -4,7 +4,7 @@ use kafka_engine::error::{DeliveryError, Persisted, Place, PublishError};
 use kafka_engine::settings::{Acks, Settings, TopicSettings};
 use kafka_wire::ErrorCode;
 
-use crate::support::{Cluster, Message, World, millis, secs};
+use crate::support::{Cluster, Message, World, secs};
 
 #[test]
 fn an_unknown_topic_fails_after_topic_propagation_max_and_only_then() {
@@ -57,9 +57,9 @@ fn a_message_has_its_whole_time_though_an_earlier_one_expired_meanwhile() {
     assert_eq!(world.failure(first).error, DeliveryError::TimedOut);
     world.run_for(secs(20));
     let second = world.publish(&topic, &Message::of(10));
-    world.run_for(millis(4_500));
+    world.run_for(secs(3));
     world.cluster.create("t", 1);
-    world.run_dry(secs(1));
+    world.run_dry(secs(2));
     assert_eq!(world.offset(second), 0);
     world.verify();
 }
