@@ -354,7 +354,11 @@ impl Engine {
             Timer::Lane(lane) => self.expire_lane(lane, now),
             Timer::Stage(slot) => self.expire_stage(slot, now),
             Timer::Refresh => {}
-            Timer::Pool => self.core.memory.trim(),
+            Timer::Pool => {
+                if self.core.memory.trim() {
+                    self.timers.arm(Timer::Pool, now.after(POOL_IDLE));
+                }
+            }
         }
     }
 
@@ -531,7 +535,10 @@ impl Engine {
         let id = connection.node;
         let shipments = connection.into_shipments();
         let idle = matches!(error.trouble, Trouble::Idle | Trouble::Dismissed);
-        let unneeded = idle || (shipments.is_empty() && self.sender.due(id) == Time::NEVER);
+        // Brokers close connections that are idle for long: that is no news.
+        let unneeded = matches!(error.trouble, Trouble::Lost { .. })
+            && shipments.is_empty()
+            && self.sender.due(id) == Time::NEVER;
         if self
             .cluster
             .get(id)
@@ -748,7 +755,7 @@ impl Engine {
             |target, mut batch| {
                 let text = format!("partition {target} of {count}").into();
                 let error = DeliveryError::UnknownPartition;
-                let failure = Arc::new(Failure::unsent(error, Place::NoMetadata, Some(text)));
+                let failure = Arc::new(Failure::unsent(error, Place::Queued, Some(text)));
                 let settlement = batch.settle(batch.count());
                 let outcome = SettledOutcome::Failed(failure);
                 settle(

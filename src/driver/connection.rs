@@ -54,6 +54,11 @@ async fn connect(endpoint: &Endpoint, timeout: Duration) -> Result<TcpStream, St
     let share = timeout / addresses.len().max(1) as u32;
     let mut reasons = Vec::new();
     for address in &addresses {
+        // An address that the endpoint states itself needs no repetition.
+        let place = match address.ip().to_string() == *host {
+            true => String::new(),
+            false => format!(" ({address})"),
+        };
         match tokio::time::timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
                 // Requests are written whole: waiting for more to send only delays them.
@@ -62,8 +67,8 @@ async fn connect(endpoint: &Endpoint, timeout: Duration) -> Result<TcpStream, St
                     .map_err(|error| error.to_string())?;
                 return Ok(stream);
             }
-            Ok(Err(error)) => reasons.push(format!("{error} ({address})")),
-            Err(_) => reasons.push(format!("no answer within {share:?} ({address})")),
+            Ok(Err(error)) => reasons.push(format!("{error}{place}")),
+            Err(_) => reasons.push(format!("no answer within {share:?}{place}")),
         }
     }
     match reasons.is_empty() {

@@ -12,9 +12,6 @@ pub(crate) const SMALL_SEGMENT: usize = 4 << 10;
 /// Every further segment of a batch.
 pub(crate) const LARGE_SEGMENT: usize = 64 << 10;
 
-/// Large segments that wait in the pool at most; the rest goes back to the system.
-const LARGE_KEPT: usize = 64;
-const SMALL_KEPT: usize = 256;
 /// Large segments that [`Memory::top_up`] keeps ready.
 const LARGE_READY: usize = 16;
 
@@ -32,8 +29,17 @@ pub(crate) enum Funding {
 #[derive(Debug)]
 pub(crate) struct Memory {
     budget: Budget,
-    small: Mutex<Vec<Vec<u8>>>,
-    large: Mutex<Vec<Vec<u8>>>,
+    small: Mutex<Shelf>,
+    large: Mutex<Shelf>,
+}
+
+/// Free segments of one size. What was in use comes back here and not to the allocator, which would
+/// keep it for the thread that had asked for it: memory then stays at the most that was in use.
+#[derive(Debug, Default)]
+struct Shelf {
+    free: Vec<Vec<u8>>,
+    /// The fewest there were since the last trim: so many were not needed.
+    fewest: usize,
 }
 
 impl Memory {
@@ -61,7 +67,7 @@ impl Memory {
         let size = sizes
             .into_iter()
             .find(|size| bytes.charge(*size, funding))?;
-        let pooled = self.shelf(size).and_then(|shelf| shelf.lock().pop());
+        let pooled = self.shelf(size).and_then(|shelf| shelf.lock().take());
         let bytes = pooled.unwrap_or_else(|| Vec::with_capacity(size));
         Some(Segment {
             bytes,
@@ -73,42 +79,50 @@ impl Memory {
     /// Makes large segments ready whose pages are in memory, so that a publishing thread never
     /// waits for a page fault. Not for the publishing thread itself.
     pub(crate) fn top_up(&self) {
-        let missing = LARGE_READY.saturating_sub(self.large.lock().len());
+        let missing = LARGE_READY.saturating_sub(self.large.lock().free.len());
         for _ in 0..missing {
             let mut bytes = vec![0xff; LARGE_SEGMENT];
             bytes.clear();
-            self.large.lock().push(bytes);
+            self.large.lock().free.push(bytes);
         }
     }
 
-    /// Gives pooled memory back to the system.
-    pub(crate) fn trim(&self) {
-        *self.small.lock() = Vec::new();
-        *self.large.lock() = Vec::new();
+    /// Gives memory that was not needed since the last call back to the system. True if some is
+    /// left that may not be needed either.
+    pub(crate) fn trim(&self) -> bool {
+        let shelves = [&self.small, &self.large].map(|shelf| shelf.lock().trim());
+        shelves.contains(&true)
     }
 
     fn give_back(&self, mut bytes: Vec<u8>, size: usize) {
         if let Some(shelf) = self.shelf(size) {
             bytes.clear();
-            let kept = if size == SMALL_SEGMENT {
-                SMALL_KEPT
-            } else {
-                LARGE_KEPT
-            };
-            let mut shelf = shelf.lock();
-            if shelf.len() < kept {
-                shelf.push(bytes);
-            }
+            shelf.lock().free.push(bytes);
         }
         self.budget.release_bytes(size);
     }
 
-    fn shelf(&self, size: usize) -> Option<&Mutex<Vec<Vec<u8>>>> {
+    fn shelf(&self, size: usize) -> Option<&Mutex<Shelf>> {
         match size {
             SMALL_SEGMENT => Some(&self.small),
             LARGE_SEGMENT => Some(&self.large),
             _ => None,
         }
+    }
+}
+
+impl Shelf {
+    fn take(&mut self) -> Option<Vec<u8>> {
+        let taken = self.free.pop();
+        self.fewest = self.fewest.min(self.free.len());
+        taken
+    }
+
+    fn trim(&mut self) -> bool {
+        self.free.truncate(self.free.len() - self.fewest);
+        self.free.shrink_to_fit();
+        self.fewest = self.free.len();
+        self.fewest > 0
     }
 }
 
@@ -153,6 +167,13 @@ impl Drop for Segment {
 mod tests {
     use super::*;
 
+    impl Memory {
+        /// Small and large segments in the pool.
+        fn free(&self) -> (usize, usize) {
+            (self.small.lock().free.len(), self.large.lock().free.len())
+        }
+    }
+
     #[test]
     fn a_segment_is_charged_while_any_clone_of_it_lives() {
         let memory = Memory::new(Budget::new(None, 10_000));
@@ -182,6 +203,7 @@ mod tests {
                 .is_none()
         );
     }
+
     #[test]
     fn segments_are_used_again_and_given_back_by_a_trim() {
         let memory = Memory::new(Budget::new(None, usize::MAX));
@@ -198,24 +220,29 @@ mod tests {
         second.tail().push(b'n');
         assert_eq!(second.as_ref().as_ptr(), address);
         drop(second);
-        memory.trim();
-        assert!(memory.large.lock().is_empty());
+        assert!(memory.trim(), "it was in use since the start");
+        assert!(!memory.trim());
+        assert_eq!(memory.free(), (0, 0));
         memory.top_up();
-        assert_eq!(memory.large.lock().len(), LARGE_READY);
+        assert_eq!(memory.free(), (0, LARGE_READY));
         assert_eq!(memory.budget().bytes().used(), 0);
     }
 
     #[test]
-    fn the_pool_keeps_no_more_than_its_share() {
+    fn a_trim_gives_back_what_was_not_needed_since_the_last_one() {
         let memory = Memory::new(Budget::new(None, usize::MAX));
-        for size in [SMALL_SEGMENT, LARGE_SEGMENT, 3 * LARGE_SEGMENT] {
-            let taken: Vec<Segment> = (0..300)
-                .map(|_| memory.segment(size, size, Funding::Budget).expect("room"))
-                .collect();
-            drop(taken);
-        }
-        assert_eq!(memory.small.lock().len(), SMALL_KEPT);
-        assert_eq!(memory.large.lock().len(), LARGE_KEPT);
+        let use_at_once = |count, size| {
+            let segment = || memory.segment(size, size, Funding::Budget).expect("room");
+            drop((0..count).map(|_| segment()).collect::<Vec<_>>());
+        };
+        use_at_once(300, LARGE_SEGMENT);
+        use_at_once(300, SMALL_SEGMENT);
+        use_at_once(300, 3 * LARGE_SEGMENT);
+        assert_eq!(memory.free(), (300, 300));
+        memory.trim();
+        use_at_once(20, LARGE_SEGMENT);
+        memory.trim();
+        assert_eq!(memory.free(), (0, 20));
     }
 
     #[test]
