@@ -30,6 +30,7 @@ pub mod opensips;
 mod producer;
 mod reports;
 mod topic;
+mod topic_name;
 
 pub use kafka_engine::accumulator::{Balance, Record};
 pub use kafka_engine::error::{DeliveryError, Failure, Persisted, Place, PublishError};
@@ -41,3 +42,4 @@ pub use kafka_wire::record::Header;
 pub use producer::{CloseError, FlushError, Producer, ProducerBuilder, StartError};
 pub use reports::{ReportBatch, Reports};
 pub use topic::{SendError, Topic};
+pub use topic_name::{TopicNameError, check_topic_name};

@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 
 use crate::config::{Config, ConfigError};
 use crate::driver::{Driver, Rouser, wait_for};
-use crate::opensips::{TopicNameError, check_topic_name};
 use crate::settings::TopicSettings;
+use crate::topic_name::{TopicNameError, check_topic_name};
 use crate::{Balance, ReportMode, Reports, Topic};
 
 /// Configures a [`Producer`].

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use std::{error, io};
 
 use event_kafka::StartError;
+use event_kafka::TopicNameError;
 use event_kafka::config::{ConfigError, FileError};
-use event_kafka::opensips::{SocketError, TopicNameError};
+use event_kafka::opensips::SocketError;
 
 /// The exit codes that scripts may rely on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

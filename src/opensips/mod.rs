@@ -5,4 +5,4 @@ mod payload;
 mod socket;
 
 pub use payload::{Params, Value, write_event};
-pub use socket::{KeySource, Socket, SocketError, SocketProblem, TopicNameError, check_topic_name};
+pub use socket::{KeySource, Socket, SocketError, SocketProblem};
