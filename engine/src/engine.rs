@@ -489,8 +489,8 @@ impl Engine {
             Some(Link::Up(conn)) if due <= now => self.sendable.push_back(conn),
             Some(Link::Up(_)) => self.timers.arm(Timer::Outlet(node), due),
             Some(Link::Down) if due != Time::NEVER => self.connect(node, now),
-            Some(_) => {}
-            None => self.cluster.refresh.want(),
+            None if due != Time::NEVER => self.cluster.refresh.want(),
+            Some(_) | None => {}
         }
     }
 
@@ -553,6 +553,8 @@ impl Engine {
         let why: Arc<str> = error.to_string().into();
         self.sender.lost(&shipments, &why, now, &mut self.random);
         self.relist(&shipments, now);
+        // Something may have become due for it at this very moment.
+        self.serve(id, now);
     }
 
     fn back_off(&mut self, id: NodeId, error: &ConnectionError, unneeded: bool, now: Time) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kafka_engine::settings::{Settings, TopicSettings};
 use kafka_wire::ApiKey::{self, ApiVersions, Metadata, Produce};
-use kafka_wire::VersionRange;
+use kafka_wire::{ErrorCode, VersionRange};
 
 use crate::support::{Cluster, Fault, Message, Reach, World, endpoint, millis, secs};
 
@@ -234,6 +234,25 @@ fn a_connection_is_closed_after_its_idle_time_and_opened_again_when_needed() {
     world.publish(&topic, &Message::of(10));
     world.run_dry(millis(10));
     assert_eq!(world.connects.len(), 2);
+    world.verify();
+}
+
+#[test]
+fn a_connection_whose_idle_time_is_over_when_an_attempt_is_due_is_opened_again() {
+    let settings = Settings {
+        connections_max_idle: Some(secs(1)),
+        retry_backoff: secs(1),
+        retry_backoff_max: secs(1),
+        ..Settings::default()
+    };
+    let mut world = World::new(Cluster::new(1).with_topic("t", 1), settings);
+    let topic = world.topic("t");
+    for _ in 0..10 {
+        let refuse = Fault::Refuse(ErrorCode::NOT_ENOUGH_REPLICAS);
+        world.cluster.broker(1).script(Produce, [refuse]);
+        world.publish(&topic, &Message::of(10));
+        world.run_dry(secs(2));
+    }
     world.verify();
 }
 
