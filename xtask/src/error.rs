@@ -60,7 +60,7 @@ impl fmt::Display for Error {
             Self::Missing { what, install } => {
                 write!(
                     f,
-                    "this machine lacks {what}; install it with:\n  {install}"
+                    "this machine lacks {what}; to install, run:\n  {install}"
                 )
             }
             Self::Io { doing, source } => write!(f, "{doing}: {source}"),

@@ -120,7 +120,7 @@ impl std::fmt::Display for Broker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::LeftOut => write!(f, "none"),
-            Self::Awaited => write!(f, "none yet"),
+            Self::Awaited => write!(f, "not started"),
             Self::Outside(bootstrap) => write!(f, "{bootstrap} (from {BOOTSTRAP})"),
             Self::Own(node) => {
                 write!(
