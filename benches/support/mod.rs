@@ -57,11 +57,12 @@ impl Routed {
 
     /// Empties the queue, so that its memory is used again.
     pub(crate) fn clear(&mut self) {
-        self.engine.advance(SystemClock.now());
-        self.engine.purge(Purge {
+        let everything = Purge {
             queued: true,
             in_flight: true,
-        });
+        };
+        self.engine.advance(SystemClock.now());
+        self.engine.purge(everything, SystemClock.now());
         drop(self.accumulator.reports().take());
     }
 

@@ -203,9 +203,12 @@ impl ReportQueue {
         &self.arrived
     }
 
-    pub(crate) fn push(&self, settled: Settled) {
+    /// `count` enters the messages into the balance, at the same moment for all who look: after a
+    /// flush every report is here, and whoever has a report finds it counted.
+    pub(crate) fn push(&self, settled: Settled, count: impl FnOnce()) {
         let was_empty = {
             let mut queue = self.settled.lock();
+            count();
             queue.push_back(settled);
             queue.len() == 1
         };

@@ -89,7 +89,7 @@ impl IoThread {
                 () = sleep_until(next) => {}
                 command = commands.recv() => match command {
                     Some(Command::Purge(purge, done)) => {
-                        self.turn.engine.borrow_mut().purge(purge);
+                        self.turn.engine.borrow_mut().purge(purge, SystemClock.now());
                         let _ = done.send(());
                     }
                     Some(Command::Close(done)) => {

@@ -79,8 +79,17 @@ pub(crate) enum Append {
 pub(crate) struct Settlement {
     pub(crate) range: Range<u32>,
     pub(crate) opaques: Opaques,
+    /// The records from the start of the range on, if they are to be reported.
+    pub(crate) records: Option<RecordWalk>,
     /// Those that a future waits for, by index.
     pub(crate) completions: Vec<(u32, Completion)>,
+}
+
+impl Settlement {
+    /// Nothing where it is about no message.
+    pub(crate) fn if_any(self) -> Option<Self> {
+        (!self.range.is_empty()).then_some(self)
+    }
 }
 
 /// Records of one partition that travel together. Open until it is drained; frozen from then on.
@@ -157,10 +166,6 @@ impl Batch {
     /// Messages that have no outcome yet.
     pub(crate) fn unsettled(&self) -> u32 {
         self.count - self.settled
-    }
-
-    pub(crate) fn count(&self) -> u32 {
-        self.count
     }
 
     /// Bytes on the wire, header included.
@@ -311,7 +316,8 @@ impl Batch {
     }
 
     /// Takes what has to be told about the messages before `end` that have no outcome yet.
-    pub(crate) fn settle(&mut self, end: u32) -> Settlement {
+    /// `with_records` adds the records themselves.
+    pub(crate) fn settle(&mut self, end: u32, with_records: bool) -> Settlement {
         let range = self.settled..end.max(self.settled);
         self.settled = range.end;
         let opaques = match range.len() as u32 {
@@ -325,16 +331,23 @@ impl Batch {
         let here = self
             .completions
             .partition_point(|(index, _)| *index < range.end);
+        let records = (with_records && !range.is_empty()).then(|| self.walk(range.start));
         Settlement {
             opaques,
+            records,
             completions: self.completions.drain(..here).collect(),
             range,
         }
     }
 
+    /// [Settles](Batch::settle) what is left.
+    pub(crate) fn settle_rest(&mut self, with_records: bool) -> Settlement {
+        self.settle(self.count, with_records)
+    }
+
     /// The records from index `start` on, for reports that carry them: shared once frozen, copied
     /// while open.
-    pub(crate) fn walk(&self, start: u32) -> RecordWalk {
+    fn walk(&self, start: u32) -> RecordWalk {
         let segments = match &self.body {
             Body::Frozen { segments, .. } => segments.iter().cloned().collect(),
             Body::Open(segments) => segments
@@ -541,7 +554,7 @@ mod tests {
                     expired > before,
                     "next_expiry names a time at which something expires"
                 );
-                batch.settle(expired);
+                batch.settle(expired, false);
                 for published in &published[before as usize..expired as usize] {
                     let age = now.since(*published);
                     assert!(age >= TIMEOUT && age <= TIMEOUT + LATENESS, "{age:?}");
@@ -577,15 +590,15 @@ mod tests {
         }
         let expiry_of_rest = {
             let timeout = Duration::from_secs(1);
-            batch.settle(33);
+            batch.settle(33, false);
             batch.next_expiry(timeout)
         };
         let mut rest = batch.trimmed();
-        assert_eq!((rest.count(), rest.unsettled()), (67, 67));
+        assert_eq!((rest.count, rest.unsettled()), (67, 67));
         assert_eq!(rest.next_expiry(Duration::from_secs(1)), expiry_of_rest);
         let expected: Vec<Vec<u8>> = (33_u64..100).map(|n| n.to_be_bytes().into()).collect();
         assert_eq!(values(&mut rest), expected);
-        let settlement = rest.settle(67);
+        let settlement = rest.settle(67, false);
         assert_eq!(
             settlement.opaques.as_slice(),
             (33..100).collect::<Vec<u64>>()
@@ -622,14 +635,17 @@ mod tests {
         for opaque in 0..10 {
             append(&mut batch, &clock, b"v", opaque);
         }
-        assert_eq!(batch.settle(4).opaques.as_slice(), [0, 1, 2, 3]);
-        assert_eq!(batch.settle(2).range.len(), 0);
-        assert_eq!(batch.settle(10).opaques.as_slice(), [4, 5, 6, 7, 8, 9]);
-        assert_eq!(batch.settle(10).range.len(), 0);
+        assert_eq!(batch.settle(4, false).opaques.as_slice(), [0, 1, 2, 3]);
+        assert_eq!(batch.settle(2, false).range.len(), 0);
+        assert_eq!(
+            batch.settle(10, false).opaques.as_slice(),
+            [4, 5, 6, 7, 8, 9]
+        );
+        assert_eq!(batch.settle(10, false).range.len(), 0);
         let (clock, mut batch) = started();
         append(&mut batch, &clock, b"v", 1);
-        assert_eq!(batch.settle(1).opaques.as_slice(), [1]);
-        assert_eq!(batch.settle(1).opaques.as_slice(), []);
+        assert_eq!(batch.settle(1, false).opaques.as_slice(), [1]);
+        assert_eq!(batch.settle(1, false).opaques.as_slice(), []);
     }
 
     #[test]
@@ -639,19 +655,19 @@ mod tests {
         let mut batch = Batch::open(&memory, &clock, clock.coarse());
         let mut refused = 0;
         for opaque in 0..1000 {
-            let before = (batch.size(), batch.count());
+            let before = (batch.size(), batch.count);
             let coarse = clock.coarse();
             let mut entry = entry(b"0123456789", opaque);
             match batch.append(&mut entry, &clock, coarse, BatchLimits::NONE) {
                 Append::Done => assert_eq!(refused, 0),
                 _ => {
-                    assert_eq!((batch.size(), batch.count()), before);
+                    assert_eq!((batch.size(), batch.count), before);
                     refused += 1;
                 }
             }
         }
         let accepted = 1000 - refused;
-        assert_eq!(batch.count(), accepted);
+        assert_eq!(batch.count, accepted);
         assert_eq!(values(&mut batch).len(), accepted as usize);
     }
 }

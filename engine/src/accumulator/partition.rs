@@ -137,32 +137,31 @@ impl Queue {
             .map_or(Time::NEVER, |batch| batch.next_expiry(timeout))
     }
 
-    /// Settles what is `timeout` old; batches with nothing left are dropped.
+    /// Takes what is `timeout` old; batches with nothing left are dropped.
     pub(crate) fn expire(
         &mut self,
         now: Time,
         timeout: Duration,
-        mut settle: impl FnMut(&Batch, Settlement),
-    ) {
+        with_records: bool,
+    ) -> Vec<Settlement> {
+        let mut settlements = Vec::new();
         while let Some(first) = self.batches.front_mut() {
             let expired = first.expired(now, timeout);
-            let settlement = first.settle(expired);
-            if !settlement.range.is_empty() {
-                settle(first, settlement);
-            }
+            settlements.extend(first.settle(expired, with_records).if_any());
             if first.unsettled() > 0 {
-                return;
+                break;
             }
             self.batches.pop_front();
         }
+        settlements
     }
 
-    /// Settles everything.
-    pub(crate) fn purge(&mut self, mut settle: impl FnMut(&Batch, Settlement)) {
-        for mut batch in self.batches.drain(..) {
-            let settlement = batch.settle(batch.count());
-            settle(&batch, settlement);
-        }
+    /// Takes everything.
+    pub(crate) fn purge(&mut self, with_records: bool) -> Vec<Settlement> {
+        let batches = self.batches.drain(..);
+        batches
+            .filter_map(|mut batch| batch.settle_rest(with_records).if_any())
+            .collect()
     }
 
     /// No record is accepted any more.

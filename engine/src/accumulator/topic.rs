@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use kafka_wire::record::Header;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::batch::{Batch, Entry, Settlement};
+use super::batch::{Entry, Settlement};
 use super::partition::{Change, Partition, Queue};
 use super::partitioner::Chooser;
 use super::{Core, Wake, Work};
@@ -264,9 +264,11 @@ impl Topic {
     }
 
     /// Lays a route. What was staged goes to the partitions first, under the stage's lock, so that
-    /// no later record can overtake it. `reject` gets each staged record whose partition does not
-    /// exist, in a batch of its own, and that partition.
-    pub(crate) fn lay_route(&self, route: Route, now: Time, mut reject: impl FnMut(i32, Batch)) {
+    /// no later record can overtake it. Returns the staged records whose partition does not exist,
+    /// each with that partition.
+    pub(crate) fn lay_route(&self, route: Route, now: Time) -> Vec<(i32, Settlement)> {
+        let with_records = self.core.settings.report_records;
+        let mut rejected = Vec::new();
         let mut stage = self.stage.lock();
         while let Some(batch) = stage.queue.pop() {
             let template = batch.successor(Time::default());
@@ -278,11 +280,15 @@ impl Topic {
                         let mut queue = route.partitions[chosen].queue();
                         queue.adopt(&mut entry, published, open);
                     }
-                    Err(partition) => reject(partition, template.alone(&mut entry, published)),
+                    Err(partition) => {
+                        let mut alone = template.alone(&mut entry, published);
+                        rejected.push((partition, alone.settle_rest(with_records)));
+                    }
                 }
             });
         }
         self.route.store(Arc::new(route));
+        rejected
     }
 
     pub(crate) fn count_delivered(&self, count: u32) {
@@ -333,24 +339,23 @@ impl Stage {
         Ok(change)
     }
 
-    /// Settles what is `timeout` old.
+    /// Takes what is `timeout` old.
     pub(crate) fn expire(
         &mut self,
         now: Time,
         timeout: Duration,
-        mut settle: impl FnMut(&Batch, Settlement),
-    ) {
-        let targets = &mut self.targets;
-        self.queue.expire(now, timeout, |batch, settlement| {
-            targets.drain(..settlement.range.len());
-            settle(batch, settlement);
-        });
+        with_records: bool,
+    ) -> Vec<Settlement> {
+        let settlements = self.queue.expire(now, timeout, with_records);
+        let expired = settlements.iter().map(|settlement| settlement.range.len());
+        self.targets.drain(..expired.sum::<usize>());
+        settlements
     }
 
-    /// Settles everything.
-    pub(crate) fn purge(&mut self, settle: impl FnMut(&Batch, Settlement)) {
+    /// Takes everything.
+    pub(crate) fn purge(&mut self, with_records: bool) -> Vec<Settlement> {
         self.targets.clear();
-        self.queue.purge(settle);
+        self.queue.purge(with_records)
     }
 
     pub(crate) fn queue(&mut self) -> &mut Queue {
@@ -396,9 +401,7 @@ mod tests {
             partitions: (0..count).map(partition).collect(),
             available: (0..count as u32).collect(),
         };
-        topic.lay_route(route, Time::default(), |partition, _| {
-            panic!("no partition {partition}");
-        });
+        assert!(topic.lay_route(route, Time::default()).is_empty());
     }
 
     #[test]
@@ -435,8 +438,7 @@ mod tests {
                 let mut last = [None; THREADS as usize];
                 let mut queue = partition.queue();
                 while let Some(mut batch) = queue.pop() {
-                    let count = batch.count();
-                    for opaque in batch.settle(count).opaques.as_slice() {
+                    for opaque in batch.settle_rest(false).opaques.as_slice() {
                         let thread = (opaque / MESSAGES) as usize;
                         assert!(last[thread] < Some(*opaque), "thread {thread}");
                         last[thread] = Some(*opaque);

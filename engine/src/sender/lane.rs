@@ -7,7 +7,7 @@ use std::time::Duration;
 use kafka_wire::Uuid;
 use kafka_wire::message::MetadataPartition;
 
-use super::settle::settle;
+use super::settle::{fail_all, settle};
 use crate::accumulator::{Batch, Core, Partition, QueueState, Topic};
 use crate::cluster::NodeId;
 use crate::error::{DeliveryError, Failure, Persisted, Place};
@@ -220,6 +220,7 @@ impl Lane {
         let Some(timeout) = self.topic.settings().message_timeout else {
             return;
         };
+        let with_records = core.settings.report_records;
         let last_error = self.last_error.as_ref().or(trouble).cloned();
         let place = self.waiting_place();
         let (topic, index) = (&self.topic, self.partition.index());
@@ -229,22 +230,18 @@ impl Lane {
             .map(|parcel| (parcel, Place::InFlight));
         for (parcel, place) in parcels.chain(self.head.iter_mut().map(|parcel| (parcel, place))) {
             let expired = parcel.batch.expired(now, timeout);
-            let settlement = parcel.batch.settle(expired);
-            if !settlement.range.is_empty() {
+            let settlement = parcel.batch.settle(expired, with_records);
+            if let Some(settlement) = settlement.if_any() {
                 let mut failure = parcel.failure(DeliveryError::TimedOut, place);
                 failure.last_error = failure.last_error.or_else(|| last_error.clone());
                 let outcome = SettledOutcome::Failed(Arc::new(failure));
-                settle(core, topic, index, &parcel.batch, settlement, outcome);
+                settle(core, topic, index, settlement, outcome);
             }
         }
         self.head.retain(|parcel| parcel.batch.unsettled() > 0);
-        let failure = Arc::new(Failure::unsent(DeliveryError::TimedOut, place, last_error));
-        self.partition
-            .queue()
-            .expire(now, timeout, |batch, settlement| {
-                let outcome = SettledOutcome::Failed(Arc::clone(&failure));
-                settle(core, topic, index, batch, settlement, outcome);
-            });
+        let expired = self.partition.queue().expire(now, timeout, with_records);
+        let failure = Failure::unsent(DeliveryError::TimedOut, place, last_error);
+        fail_all(core, topic, index, expired, failure);
     }
 
     /// When [`Lane::expire`] has something to do next.
@@ -274,12 +271,9 @@ impl Lane {
             parcel.last_error = parcel.last_error.take().or_else(|| last_error.clone());
             self.fail(core, parcel, error, place);
         }
-        let failure = Arc::new(Failure::unsent(error, place, last_error));
-        let (topic, index) = (&self.topic, self.partition.index());
-        self.partition.queue().purge(|batch, settlement| {
-            let outcome = SettledOutcome::Failed(Arc::clone(&failure));
-            settle(core, topic, index, batch, settlement, outcome);
-        });
+        let waiting = self.partition.queue().purge(core.settings.report_records);
+        let failure = Failure::unsent(error, place, last_error);
+        fail_all(core, &self.topic, self.partition.index(), waiting, failure);
     }
 
     /// Fails everything that is on the wire; the answers will find nothing any more.
@@ -338,10 +332,10 @@ impl Lane {
     }
 
     fn end(&self, core: &Core, mut parcel: Parcel, outcome: SettledOutcome) {
-        let settlement = parcel.batch.settle(parcel.batch.count());
-        if !settlement.range.is_empty() {
+        let settlement = parcel.batch.settle_rest(core.settings.report_records);
+        if let Some(settlement) = settlement.if_any() {
             let index = self.partition.index();
-            settle(core, &self.topic, index, &parcel.batch, settlement, outcome);
+            settle(core, &self.topic, index, settlement, outcome);
         }
     }
 }

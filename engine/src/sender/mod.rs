@@ -15,7 +15,7 @@ use tracing::debug;
 pub(crate) use lane::Lane;
 use lane::{Setback, retry_wait};
 pub(crate) use request::Cargo;
-pub(crate) use settle::settle;
+pub(crate) use settle::fail_all;
 
 use crate::accumulator::Core;
 use crate::cluster::NodeId;
@@ -281,9 +281,14 @@ impl Setback {
         let detail = message
             .map(|message| format!(": {message}"))
             .unwrap_or_default();
+        // A leader may say these after it has appended: it was deposed, or ran out of time or
+        // disk, before its followers had the records.
         let appended = [
+            ErrorCode::UNKNOWN_SERVER_ERROR,
+            ErrorCode::NOT_LEADER_OR_FOLLOWER,
             ErrorCode::REQUEST_TIMED_OUT,
             ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+            ErrorCode::KAFKA_STORAGE_ERROR,
         ];
         Self {
             error: DeliveryError::Broker(code),

@@ -3,30 +3,44 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::accumulator::{Batch, Core, Settlement, Topic};
+use crate::accumulator::{Core, Settlement, Topic};
+use crate::error::Failure;
 use crate::report::{Held, Settled, SettledOutcome};
 use crate::settings::ReportMode;
+
+/// Fails messages for the same reason.
+pub(crate) fn fail_all(
+    core: &Core,
+    topic: &Topic,
+    partition: i32,
+    settlements: Vec<Settlement>,
+    failure: Failure,
+) {
+    let failure = Arc::new(failure);
+    for settlement in settlements {
+        let outcome = SettledOutcome::Failed(Arc::clone(&failure));
+        settle(core, topic, partition, settlement, outcome);
+    }
+}
 
 pub(crate) fn settle(
     core: &Core,
     topic: &Topic,
     partition: i32,
-    batch: &Batch,
     settlement: Settlement,
     outcome: SettledOutcome,
 ) {
     let Settlement {
         range,
         opaques,
+        records,
         completions,
     } = settlement;
-    let count = range.len() as u32;
     let failed = matches!(outcome, SettledOutcome::Failed(_));
-    if failed {
-        topic.count_failed(count)
-    } else {
-        topic.count_delivered(count)
-    }
+    let count = || match failed {
+        true => topic.count_failed(range.len() as u32),
+        false => topic.count_delivered(range.len() as u32),
+    };
 
     let skipped: VecDeque<u32> = completions.iter().map(|(index, _)| *index).collect();
     let reported = match core.settings.reports {
@@ -37,12 +51,10 @@ pub(crate) fn settle(
     core.memory
         .budget()
         .release_messages(range.len() - reported);
-    if reported > 0 {
-        let records = core
-            .settings
-            .report_records
-            .then(|| batch.walk(range.start));
-        core.reports.push(Settled {
+    if reported == 0 {
+        count();
+    } else {
+        let settled = Settled {
             topic: Arc::clone(topic.name()),
             partition,
             outcome: outcome.clone(),
@@ -52,7 +64,8 @@ pub(crate) fn settle(
             records,
             held: Held::new(Arc::clone(&core.memory), reported),
             next: 0,
-        });
+        };
+        core.reports.push(settled, count);
     }
     for (index, completion) in completions {
         completion.complete(outcome.of(partition, index));

@@ -220,7 +220,7 @@ impl World {
     }
 
     pub(crate) fn purge(&mut self, purge: Purge) {
-        self.engine.purge(purge);
+        self.engine.purge(purge, self.clock.now());
         self.something_happened();
         self.turn();
     }

@@ -1,0 +1,156 @@
+//! Connections to brokers: made when something waits for one, dropped with a reason, made anew
+//! after a wait.
+
+use std::sync::Arc;
+
+use tracing::{debug, info, warn};
+
+use super::{Engine, Event, Timer};
+use crate::backoff::backoff;
+use crate::cluster::{Link, NodeId};
+use crate::connection::{ConnId, Connection, ConnectionError, Trouble};
+use crate::time::Time;
+
+impl Engine {
+    /// A connection is open.
+    pub fn opened(&mut self, conn: ConnId, now: Time) {
+        let Some(connection) = self.connections.get_mut(&conn) else {
+            return;
+        };
+        match connection.opened(now) {
+            Ok(()) => self.sendable.push_back(conn),
+            Err(error) => self.drop_connection(conn, &error, now),
+        }
+    }
+
+    /// A connection could not be made, or is gone.
+    pub fn closed(&mut self, conn: ConnId, reason: &str, now: Time) {
+        let Some(connection) = self.connections.get(&conn) else {
+            return;
+        };
+        let error = connection.lost(reason);
+        self.drop_connection(conn, &error, now);
+    }
+
+    pub(super) fn connect(&mut self, id: NodeId, now: Time) {
+        let Some(node) = self.cluster.get_mut(id) else {
+            return;
+        };
+        let conn = ConnId(self.next_conn);
+        self.next_conn += 1;
+        node.link = Link::Opening(conn, now);
+        let endpoint = node.endpoint.clone();
+        let connection = Connection::new(id, endpoint.clone(), &self.core.settings, now);
+        self.timers.arm(
+            Timer::Connection(conn),
+            connection.deadline(&self.core.settings),
+        );
+        self.connections.insert(conn, connection);
+        self.events.push_back(Event::Connect { conn, endpoint });
+    }
+
+    pub(super) fn ready(&mut self, conn: ConnId, now: Time) {
+        let Some(connection) = self.connections.get(&conn) else {
+            return;
+        };
+        let id = connection.node;
+        if let Some(node) = self.cluster.get_mut(id) {
+            if node.failures > 0 {
+                info!(broker = %node.endpoint, "connected again");
+            }
+            node.connected(conn);
+        }
+        self.serve(id, now);
+    }
+
+    /// Ends a connection: its broker is tried again later, its batches are sent again.
+    pub(super) fn drop_connection(&mut self, conn: ConnId, error: &ConnectionError, now: Time) {
+        let Some(connection) = self.connections.remove(&conn) else {
+            return;
+        };
+        self.events.push_back(Event::Disconnect { conn });
+        self.cluster.refresh.lost(conn);
+        let id = connection.node;
+        let shipments = connection.into_shipments();
+        let idle = matches!(error.trouble, Trouble::Idle | Trouble::Dismissed);
+        // Brokers close connections that are idle for long: that is no news.
+        let unneeded = matches!(error.trouble, Trouble::Lost { .. })
+            && shipments.is_empty()
+            && self.sender.due(id) == Time::NEVER;
+        if self
+            .cluster
+            .get(id)
+            .is_some_and(|node| node.connection() == Some(conn))
+        {
+            self.back_off(id, error, unneeded, now);
+        }
+        if !idle {
+            // Its partitions may have another leader by now.
+            self.cluster.refresh.want();
+        }
+        let why: Arc<str> = error.to_string().into();
+        self.sender.lost(&shipments, &why, now, &mut self.random);
+        self.relist(&shipments, now);
+        // Something may have become due for it at this very moment.
+        self.serve(id, now);
+    }
+
+    pub(super) fn back_off(
+        &mut self,
+        id: NodeId,
+        error: &ConnectionError,
+        unneeded: bool,
+        now: Time,
+    ) {
+        let settings = &self.core.settings;
+        let (first, max) = (settings.reconnect_backoff, settings.reconnect_backoff_max);
+        let Some(node) = self.cluster.get_mut(id) else {
+            return;
+        };
+        if matches!(error.trouble, Trouble::Idle | Trouble::Dismissed) {
+            node.link = Link::Down;
+            debug!("{error}");
+            return;
+        }
+        node.failures += 1;
+        node.last_error = Some(error.to_string().into());
+        let wait = backoff(first, max, node.failures, 0.75..=1.5, &mut self.random);
+        let until = now.after(wait);
+        node.link = Link::Backoff(until);
+        self.timers.arm(Timer::Reconnect(id), until);
+        match node.failures {
+            1 if !unneeded => warn!("{error}; trying again until it works"),
+            failures => debug!(failures, ?wait, "{error}"),
+        }
+    }
+
+    pub(super) fn backoff_over(&mut self, id: NodeId, now: Time) {
+        let Some(node) = self.cluster.get_mut(id) else {
+            return;
+        };
+        match node.link {
+            Link::Backoff(until) if until <= now => node.link = Link::Down,
+            Link::Backoff(until) => self.timers.arm(Timer::Reconnect(id), until),
+            _ => {}
+        }
+        self.serve(id, now);
+    }
+
+    pub(super) fn check_connection(&mut self, conn: ConnId, now: Time) {
+        let Some(connection) = self.connections.get(&conn) else {
+            return;
+        };
+        let settings = &self.core.settings;
+        match connection.overdue(settings, now) {
+            Some(error) => self.drop_connection(conn, &error, now),
+            None => {
+                let deadline = connection.deadline(settings);
+                self.timers.arm(Timer::Connection(conn), deadline);
+            }
+        }
+    }
+
+    pub(super) fn trouble_at(&self, leader: Option<NodeId>) -> Option<&Arc<str>> {
+        leader.and_then(|leader| self.cluster.get(leader)?.last_error.as_ref())
+    }
+}

@@ -1,0 +1,421 @@
+//! The I/O thread's part of the producer, joined together: brokers, connections, lanes, deadlines.
+
+mod links;
+mod metadata;
+mod topics;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kafka_wire::message::{ApiKey, ProduceResponse};
+
+use crate::accumulator::{Accumulator, Core, Work};
+use crate::cluster::{Cluster, Link, NodeId, Refresh};
+use crate::connection::{Answer, ConnId, Connection, ConnectionError, Transmit, Trouble};
+use crate::error::{DeliveryError, Place};
+use crate::sender::{Sender, Shipment};
+use crate::settings::Endpoint;
+use crate::time::Time;
+use crate::timers::Timers;
+use topics::TopicState;
+
+/// How long unused memory is kept ready.
+const POOL_IDLE: Duration = Duration::from_secs(10);
+
+/// What the driver has to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Connect, and tell by [`Engine::opened`] or [`Engine::closed`].
+    Connect {
+        /// The name for it.
+        conn: ConnId,
+        /// Where to.
+        endpoint: Endpoint,
+    },
+    /// Drop this connection; nothing more is to be told about it.
+    Disconnect {
+        /// Which.
+        conn: ConnId,
+    },
+}
+
+/// What to purge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Purge {
+    /// Messages that wait to be sent, or to be sent again.
+    pub queued: bool,
+    /// Messages that were sent and not answered yet.
+    pub in_flight: bool,
+}
+
+/// Messages that were not delivered when the producer was closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undelivered {
+    /// Their topic.
+    pub topic: Arc<str>,
+    /// Where they were.
+    pub place: Place,
+    /// What had gone wrong there last.
+    pub last_error: Option<Arc<str>>,
+    /// How many.
+    pub count: u64,
+}
+
+impl std::fmt::Display for Undelivered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            topic,
+            place,
+            last_error,
+            count,
+        } = self;
+        write!(f, "{count} to {topic} ({place}")?;
+        match last_error {
+            Some(error) => write!(f, ": {error})"),
+            None => f.write_str(")"),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Timer {
+    /// A broker is to be sent something.
+    Outlet(NodeId),
+    /// A broker may be tried again.
+    Reconnect(NodeId),
+    /// A connection took too long for something.
+    Connection(ConnId),
+    /// Messages of a partition expire.
+    Lane(u32),
+    /// Messages of a topic without partitions expire, or have waited long enough for it to appear.
+    Stage(u32),
+    /// Metadata is to be asked for.
+    Refresh,
+    /// The pool has been unused for a while.
+    Pool,
+}
+
+/// The producer without its socket, its clock and its threads. One thread owns it and calls it with
+/// what happened and when; it answers with what to do.
+#[derive(Debug)]
+pub struct Engine {
+    accumulator: Arc<Accumulator>,
+    core: Arc<Core>,
+    cluster: Cluster,
+    sender: Sender,
+    topics: BTreeMap<u32, TopicState>,
+    connections: HashMap<ConnId, Connection>,
+    next_conn: u64,
+    timers: Timers<Timer>,
+    events: VecDeque<Event>,
+    sendable: VecDeque<ConnId>,
+    random: fastrand::Rng,
+}
+
+impl Engine {
+    /// The engine behind `accumulator`, about to find its cluster. `seed` makes its random choices
+    /// repeatable.
+    pub fn new(accumulator: &Arc<Accumulator>, seed: u64) -> Self {
+        let core = Arc::clone(accumulator.core());
+        Self {
+            cluster: Cluster::new(&core.settings.bootstrap, Refresh::new(&core.settings)),
+            sender: Sender::new(&core),
+            accumulator: Arc::clone(accumulator),
+            core,
+            topics: BTreeMap::new(),
+            connections: HashMap::new(),
+            next_conn: 0,
+            timers: Timers::new(),
+            events: VecDeque::new(),
+            sendable: VecDeque::new(),
+            random: fastrand::Rng::with_seed(seed),
+        }
+    }
+
+    /// Looks at what publishers left, and does what is due. To be called first, when roused, when
+    /// [`Engine::rest`] says so, and after whatever else the engine was told.
+    pub fn advance(&mut self, now: Time) {
+        for work in self.core.look() {
+            match work {
+                Work::Topic(slot) => self.stage_changed(slot, now),
+                Work::Partition(lane) => {
+                    self.use_memory(now);
+                    self.lane_changed(lane, now);
+                }
+                Work::Control => self.hurry(now),
+            }
+        }
+        while let Some(timer) = self.timers.pop(now) {
+            self.fire(timer, now);
+        }
+        self.refresh_metadata(now);
+    }
+
+    /// When to call [`Engine::advance`] unless roused before; `None` if there is work already.
+    pub fn rest(&mut self) -> Option<Time> {
+        let next = self.timers.next();
+        self.core.rest_until(next).then_some(next)
+    }
+
+    /// Something for the driver to do.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// A connection for which [`Engine::poll_transmit`] may have something.
+    pub fn poll_sendable(&mut self) -> Option<ConnId> {
+        self.sendable.pop_front()
+    }
+
+    /// The next request to write on a connection, once the last one is written.
+    pub fn poll_transmit(&mut self, conn: ConnId, now: Time) -> Option<Transmit> {
+        let connection = self.connections.get_mut(&conn)?;
+        let settings = &self.core.settings;
+        let node = connection.node;
+        let transmit = connection.next_output().or_else(|| {
+            // An answer makes room again, and gets the connection polled again.
+            if connection.versions().is_none() || connection.in_flight() >= settings.max_in_flight {
+                return None;
+            }
+            let cargo = self.sender.collect(node, now);
+            let transmit = cargo.and_then(|cargo| self.sender.dispatch(cargo, connection, now));
+            self.timers.arm(Timer::Outlet(node), self.sender.due(node));
+            transmit
+        });
+        self.timers
+            .arm(Timer::Connection(conn), connection.deadline(settings));
+        transmit
+    }
+
+    /// What [`Engine::poll_transmit`] gave is written.
+    pub fn transmitted(&mut self, conn: ConnId, now: Time) {
+        let Some(connection) = self.connections.get_mut(&conn) else {
+            return;
+        };
+        if let Some(shipments) = connection.transmitted(now) {
+            self.sender.written(&shipments);
+            self.relist(&shipments, now);
+        }
+    }
+
+    /// An answer arrived: a whole frame without its length.
+    pub fn receive(&mut self, conn: ConnId, frame: &[u8], now: Time) {
+        let Some(connection) = self.connections.get_mut(&conn) else {
+            return;
+        };
+        match connection.receive(frame, now) {
+            Ok(Answer::Again) => {}
+            Ok(Answer::Ready) => self.ready(conn, now),
+            Ok(Answer::Metadata(response)) => self.learn(&response, now),
+            Ok(Answer::Produce(response, shipments)) => {
+                self.produced(conn, &response, shipments, now);
+            }
+            Err(error) => return self.drop_connection(conn, &error, now),
+        }
+        self.sendable.push_back(conn);
+    }
+
+    /// Fails messages without waiting for their delivery.
+    pub fn purge(&mut self, purge: Purge, now: Time) {
+        if purge.queued {
+            // Some may have been made since the last look.
+            for topic in self.accumulator.all() {
+                self.meet(topic);
+            }
+            for state in self.topics.values_mut() {
+                state.purge_stage(&self.core, DeliveryError::PurgedQueued);
+            }
+            for lane in self.sender.lanes_mut() {
+                lane.purge_waiting(&self.core, DeliveryError::PurgedQueued, None);
+            }
+        }
+        if purge.in_flight {
+            for lane in self.sender.lanes_mut() {
+                lane.purge_in_flight(&self.core);
+            }
+            // What waited behind them may go.
+            (0..self.sender.next_lane()).for_each(|lane| self.list(lane, now));
+        }
+    }
+
+    /// The end: nothing is accepted any more, and what was not delivered fails. Returns what that
+    /// was.
+    pub fn close(&mut self, now: Time) -> Vec<Undelivered> {
+        self.accumulator.close();
+        // Topics that were made since the last look.
+        self.advance(now);
+        for state in self.topics.values() {
+            state.topic.stage().queue().close();
+        }
+        for lane in self.sender.lanes_mut() {
+            lane.partition.queue().close();
+        }
+        let undelivered = self.undelivered();
+        self.purge(
+            Purge {
+                queued: true,
+                in_flight: true,
+            },
+            now,
+        );
+        undelivered
+    }
+
+    /// Messages held, counted where they are; for tests of the balance.
+    pub fn count_held(&self) -> u64 {
+        let staged: u64 = self
+            .topics
+            .values()
+            .map(|state| state.topic.stage().queue().unsettled())
+            .sum();
+        let lanes = self.sender.lanes().map(|(_, lane)| lane.unsettled());
+        staged
+            + lanes
+                .map(|(waiting, in_flight)| waiting + in_flight)
+                .sum::<u64>()
+    }
+
+    fn undelivered(&self) -> Vec<Undelivered> {
+        let staged = self.topics.values().map(|state| {
+            let count = state.topic.stage().queue().unsettled();
+            (
+                &state.topic,
+                Place::NoMetadata,
+                self.trouble_of(state),
+                count,
+            )
+        });
+        let lanes = self.sender.lanes().flat_map(|(_, lane)| {
+            let (waiting, in_flight) = lane.unsettled();
+            let last_error = lane.last_error().or(self.trouble_at(lane.leader)).cloned();
+            [
+                (
+                    &lane.topic,
+                    lane.waiting_place(),
+                    last_error.clone(),
+                    waiting,
+                ),
+                (&lane.topic, Place::InFlight, last_error, in_flight),
+            ]
+        });
+        let mut sums = BTreeMap::new();
+        for (topic, place, last_error, count) in staged.chain(lanes).filter(|(.., n)| *n > 0) {
+            *sums
+                .entry((Arc::clone(topic.name()), place, last_error))
+                .or_insert(0) += count;
+        }
+        let sums = sums.into_iter();
+        sums.map(|((topic, place, last_error), count)| Undelivered {
+            topic,
+            place,
+            last_error,
+            count,
+        })
+        .collect()
+    }
+
+    fn fire(&mut self, timer: Timer, now: Time) {
+        match timer {
+            Timer::Outlet(node) => self.serve(node, now),
+            Timer::Reconnect(node) => self.backoff_over(node, now),
+            Timer::Connection(conn) => self.check_connection(conn, now),
+            Timer::Lane(lane) => self.expire_lane(lane, now),
+            Timer::Stage(slot) => self.expire_stage(slot, now),
+            Timer::Refresh => {}
+            Timer::Pool => {
+                if self.core.memory.trim() {
+                    self.timers.arm(Timer::Pool, now.after(POOL_IDLE));
+                }
+            }
+        }
+    }
+
+    fn expire_lane(&mut self, index: u32, now: Time) {
+        let leader = self.sender.lane(index).leader;
+        let trouble = self.trouble_at(leader).cloned();
+        let lane = self.sender.lane_mut(index);
+        lane.expire(&self.core, now, trouble.as_ref());
+        self.timers.arm(Timer::Lane(index), lane.next_expiry());
+    }
+
+    fn lane_changed(&mut self, index: u32, now: Time) {
+        let expiry = self.sender.lane(index).next_expiry();
+        self.timers.arm(Timer::Lane(index), expiry);
+        self.list(index, now);
+    }
+
+    fn use_memory(&mut self, now: Time) {
+        self.core.memory.top_up();
+        self.timers.arm(Timer::Pool, now.after(POOL_IDLE));
+    }
+
+    fn hurry(&mut self, now: Time) {
+        for node in self.sender.hurry() {
+            self.serve(node, now);
+        }
+    }
+
+    /// Sees to it that what a lane has to send is sent.
+    fn list(&mut self, index: u32, now: Time) {
+        let listed = self.sender.list(index);
+        let lane = self.sender.lane(index);
+        match listed {
+            Some(leader) => self.serve(leader, now),
+            None if lane.leader.is_none() && lane.has_messages() => self.cluster.refresh.want(),
+            None => {}
+        }
+    }
+
+    fn relist(&mut self, shipments: &[Shipment], now: Time) {
+        for shipment in shipments {
+            self.list(shipment.lane, now);
+        }
+    }
+
+    /// Gets a broker what is waiting for it: now, when it is due, or when the broker is there.
+    fn serve(&mut self, node: NodeId, now: Time) {
+        let due = self.sender.due(node);
+        match self.cluster.get(node).map(|node| node.link) {
+            Some(Link::Up(conn)) if due <= now => self.sendable.push_back(conn),
+            Some(Link::Up(_)) => self.timers.arm(Timer::Outlet(node), due),
+            Some(Link::Down) if due != Time::NEVER => self.connect(node, now),
+            None if due != Time::NEVER => self.cluster.refresh.want(),
+            Some(_) | None => {}
+        }
+    }
+
+    fn produced(
+        &mut self,
+        conn: ConnId,
+        response: &ProduceResponse<'_>,
+        shipments: Vec<Shipment>,
+        now: Time,
+    ) {
+        let broker = match self.connections.get(&conn) {
+            Some(connection) => connection.endpoint.clone(),
+            None => return,
+        };
+        let lanes = shipments.clone();
+        let name = broker.to_string();
+        let verdict = self
+            .sender
+            .answered(response, shipments, &name, now, &mut self.random);
+        if verdict.leaders_moved {
+            self.cluster.refresh.want();
+        }
+        if !verdict.unanswered.is_empty() {
+            let error = ConnectionError {
+                broker,
+                trouble: Trouble::Incomplete {
+                    api: ApiKey::Produce,
+                },
+            };
+            let why: Arc<str> = error.to_string().into();
+            self.sender
+                .lost(&verdict.unanswered, &why, now, &mut self.random);
+            self.drop_connection(conn, &error, now);
+        }
+        self.relist(&lanes, now);
+    }
+}

@@ -1,0 +1,206 @@
+//! Topics from their first use: staged while the cluster is asked, routed once it has answered.
+
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
+use kafka_wire::ErrorCode;
+use kafka_wire::message::MetadataTopic;
+use tracing::warn;
+
+use super::{Engine, Timer};
+use crate::accumulator::{Core, Partition, Route, Topic};
+use crate::error::{DeliveryError, Failure, Place};
+use crate::sender::{Lane, fail_all};
+use crate::time::Time;
+
+/// What the I/O thread knows of a topic.
+#[derive(Debug)]
+pub(super) struct TopicState {
+    pub(super) topic: Arc<Topic>,
+    pub(super) lanes: Vec<u32>,
+    /// Since when messages wait while the cluster says that there is no such topic.
+    unknown_since: Option<Time>,
+    last_error: Option<Arc<str>>,
+}
+
+impl Engine {
+    pub(super) fn stage_changed(&mut self, slot: u32, now: Time) {
+        self.meet(self.accumulator.at(slot));
+        self.cluster.refresh.want();
+        self.arm_stage(slot);
+        self.use_memory(now);
+    }
+
+    pub(super) fn meet(&mut self, topic: Arc<Topic>) {
+        if let Entry::Vacant(unmet) = self.topics.entry(topic.slot()) {
+            unmet.insert(TopicState {
+                topic,
+                lanes: Vec::new(),
+                unknown_since: None,
+                last_error: None,
+            });
+            self.cluster.refresh.want_urgently();
+        }
+    }
+
+    pub(super) fn expire_stage(&mut self, slot: u32, now: Time) {
+        let Some(trouble) = self.topics.get(&slot).map(|state| self.trouble_of(state)) else {
+            return;
+        };
+        let propagation_max = self.core.settings.topic_propagation_max;
+        let state = self.topics.get_mut(&slot).expect("looked up above");
+        if let Some(timeout) = state.topic.settings().message_timeout {
+            let with_records = self.core.settings.report_records;
+            let expired = state.topic.stage().expire(now, timeout, with_records);
+            let failure = Failure::unsent(DeliveryError::TimedOut, Place::NoMetadata, trouble);
+            fail_all(&self.core, &state.topic, -1, expired, failure);
+        }
+        state.forget_wait();
+        let given_up = |since: Time| since.after(propagation_max) <= now;
+        if state.unknown_since.is_some_and(given_up) {
+            state.purge_stage(&self.core, DeliveryError::UnknownTopic);
+        }
+        self.arm_stage(slot);
+    }
+
+    pub(super) fn arm_stage(&mut self, slot: u32) {
+        let Some(state) = self.topics.get(&slot) else {
+            return;
+        };
+        let timeout = state.topic.settings().message_timeout;
+        let expiry = timeout.map_or(Time::NEVER, |t| state.topic.stage().queue().next_expiry(t));
+        let propagation_max = self.core.settings.topic_propagation_max;
+        let given_up = state
+            .unknown_since
+            .map_or(Time::NEVER, |s| s.after(propagation_max));
+        self.timers.arm(Timer::Stage(slot), expiry.min(given_up));
+    }
+
+    pub(super) fn learn_topic(&mut self, slot: u32, answer: &MetadataTopic<'_>, now: Time) {
+        let code = answer.error_code;
+        let usable = code.is_ok() || code == ErrorCode::LEADER_NOT_AVAILABLE;
+        if usable && !answer.partitions.is_empty() {
+            self.update_partitions(slot, answer, now);
+            return;
+        }
+        let Some(state) = self.topics.get_mut(&slot) else {
+            return;
+        };
+        let text: Arc<str> = format!("{} ({})", code.name(), code.text()).into();
+        state.last_error = Some(Arc::clone(&text));
+        if code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION && state.lanes.is_empty() {
+            let waiting = state.topic.stage().queue().unsettled() > 0;
+            state.unknown_since = state.unknown_since.or(waiting.then_some(now));
+        } else if !code.is_retriable() && !code.is_ok() {
+            warn!(topic = %state.topic.name(), "{text}");
+            let error = DeliveryError::Broker(code);
+            state.purge_stage(&self.core, error);
+            for lane in state.lanes.clone() {
+                self.sender
+                    .lane_mut(lane)
+                    .purge_waiting(&self.core, error, Some(text.clone()));
+            }
+        }
+        self.arm_stage(slot);
+    }
+
+    pub(super) fn update_partitions(&mut self, slot: u32, answer: &MetadataTopic<'_>, now: Time) {
+        let Some(state) = self.topics.get_mut(&slot) else {
+            return;
+        };
+        state.unknown_since = None;
+        state.last_error = None;
+        // Partitions are numbered without gaps: what is listed says how many there are, never a
+        // number that a peer claims.
+        for index in state.lanes.len()..answer.partitions.len() {
+            let lane = self.sender.next_lane();
+            let partition =
+                Partition::new(index as i32, lane, self.core.limits(), &self.core.memory);
+            state.lanes.push(lane);
+            self.sender
+                .add(Lane::new(Arc::clone(&state.topic), Arc::new(partition)));
+        }
+        let lanes = state.lanes.clone();
+        for partition in &answer.partitions {
+            let Some(index) = usize::try_from(partition.partition_index)
+                .ok()
+                .and_then(|index| lanes.get(index).copied())
+            else {
+                continue;
+            };
+            let lane = self.sender.lane_mut(index);
+            let former = lane.leader;
+            if lane.update_leader(answer.topic_id, partition)
+                && let Some(former) = former
+            {
+                self.sender.unlist(index, former);
+            }
+        }
+        self.lay_route(slot, now);
+        for lane in lanes {
+            self.lane_changed(lane, now);
+        }
+    }
+
+    pub(super) fn lay_route(&mut self, slot: u32, now: Time) {
+        let Some(state) = self.topics.get(&slot) else {
+            return;
+        };
+        let lanes = || state.lanes.iter().map(|lane| self.sender.lane(*lane));
+        let led = (0..).zip(lanes()).filter(|(_, lane)| lane.leader.is_some());
+        let available: Vec<u32> = led.map(|(index, _)| index).collect();
+        let current = state.topic.route();
+        if current.partitions.len() == state.lanes.len() && current.available == available {
+            return;
+        }
+        let partitions = lanes().map(|lane| Arc::clone(&lane.partition)).collect();
+        let count = state.lanes.len();
+        let route = Route {
+            partitions,
+            available,
+        };
+        for (target, settlement) in state.topic.lay_route(route, now) {
+            let text = format!("partition {target} of {count}").into();
+            let error = DeliveryError::UnknownPartition;
+            let failure = Failure::unsent(error, Place::Queued, Some(text));
+            fail_all(&self.core, &state.topic, target, vec![settlement], failure);
+        }
+    }
+
+    /// Whether messages of a topic wait for metadata.
+    pub(super) fn needs_metadata(&self, slot: u32) -> bool {
+        let state = &self.topics[&slot];
+        let staged = state.topic.stage().queue().unsettled() > 0;
+        let stranded = state.lanes.iter().any(|lane| {
+            let lane = self.sender.lane(*lane);
+            let led = lane
+                .leader
+                .is_some_and(|leader| self.cluster.get(leader).is_some());
+            !led && lane.has_messages()
+        });
+        staged || stranded
+    }
+
+    pub(super) fn trouble_of(&self, state: &TopicState) -> Option<Arc<str>> {
+        state
+            .last_error
+            .clone()
+            .or_else(|| self.cluster.last_error())
+    }
+}
+
+impl TopicState {
+    /// Messages that come later have all of `topic.metadata.propagation.max.ms` again.
+    pub(super) fn forget_wait(&mut self) {
+        if self.topic.stage().queue().unsettled() == 0 {
+            self.unknown_since = None;
+        }
+    }
+
+    pub(super) fn purge_stage(&mut self, core: &Core, error: DeliveryError) {
+        let waiting = self.topic.stage().purge(core.settings.report_records);
+        let failure = Failure::unsent(error, Place::NoMetadata, self.last_error.clone());
+        fail_all(core, &self.topic, -1, waiting, failure);
+        self.forget_wait();
+    }
+}
