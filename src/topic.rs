@@ -66,13 +66,13 @@ impl Topic {
     /// The message was not accepted, or not delivered.
     pub async fn send(&self, record: Record<'_>) -> Result<Delivered, SendError> {
         let completion = Completion::default();
-        let room = self.producer.accumulator.room();
+        let mut room = self.producer.accumulator.room().listener();
         let accepted = poll_fn(|context| {
             let result = self.accept(&record, Some(completion.clone()));
             if !is_full(&result) {
                 return Poll::Ready(result);
             }
-            room.register(context.waker());
+            room.listen(context.waker());
             // Room may have come just before.
             match self.accept(&record, Some(completion.clone())) {
                 result if is_full(&result) => Poll::Pending,

@@ -361,6 +361,27 @@ fn an_event_that_waits_longer_than_it_may_fails_with_the_reason() {
 }
 
 #[test]
+fn closing_ends_the_wait_for_room() {
+    // Nothing listens there.
+    let producer = Producer::builder()
+        .set("bootstrap.servers", "127.0.0.1:1")
+        .and_then(|builder| builder.set("queue.buffering.max.messages", "1"))
+        .unwrap()
+        .start()
+        .unwrap();
+    let topic = producer.topic("nowhere").unwrap();
+    topic.publish(Record::new("x")).unwrap();
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| topic.publish_within(Record::new("y"), Duration::MAX));
+        let closer = producer.clone();
+        scope.spawn(move || closer.close(Duration::ZERO));
+        // The report of the first message is not taken: its room never comes.
+        assert_eq!(waiter.join().unwrap(), Err(PublishError::Closed));
+    });
+    assert_eq!(producer.reports().take().count(), 1);
+}
+
+#[test]
 fn closing_names_what_was_not_delivered_and_reports_it() {
     let producer = Producer::builder()
         .set("bootstrap.servers", "127.0.0.1:1")

@@ -308,9 +308,14 @@ impl Connection {
 
     /// When to call [`Connection::overdue`].
     pub(crate) fn deadline(&self, settings: &Settings) -> Time {
-        let answers = self.pending.iter().map(|pending| pending.deadline);
-        let written = self.unanswered.iter().map(|(_, deadline)| *deadline);
-        let earliest = answers.chain(written).min().unwrap_or(Time::NEVER);
+        // All requests have the same time: the oldest is the first that is overdue.
+        let answer = self.pending.front().map(|pending| pending.deadline);
+        let written = self.unanswered.as_ref().map(|(_, deadline)| *deadline);
+        let earliest = answer
+            .into_iter()
+            .chain(written)
+            .min()
+            .unwrap_or(Time::NEVER);
         match self.state {
             State::Opening | State::Handshake => earliest.min(self.setup_deadline),
             State::Ready(_) if earliest == Time::NEVER => self.idle_deadline(settings),

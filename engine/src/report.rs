@@ -91,7 +91,7 @@ impl SettledOutcome {
                 log_append_time,
             } => Ok(Delivered {
                 partition,
-                offset: base_offset.map(|base| base + i64::from(index)),
+                offset: base_offset.and_then(|base| base.checked_add(index.into())),
                 log_append_time: *log_append_time,
             }),
             Self::Failed(failure) => Err(Arc::clone(failure)),

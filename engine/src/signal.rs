@@ -1,30 +1,30 @@
 //! Tells sleepers that something they wait for may have come. Carries wakers only, so that threads,
 //! futures and event descriptors can all wait for the same thing.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Waker;
 
 use parking_lot::Mutex;
 
-/// A set of wakers, all woken by the next [`Signal::notify`].
+/// Something to wait for.
 #[derive(Debug, Default)]
 pub struct Signal {
     occupied: AtomicBool,
-    wakers: Mutex<Vec<Waker>>,
+    /// Who listens, each by a number of its own.
+    wakers: Mutex<Vec<(u64, Waker)>>,
+    numbers: AtomicU64,
 }
 
 impl Signal {
-    /// Has `waker` woken at the next [`Signal::notify`]. Look at the condition once more after
-    /// registering: it may have come true just before.
-    pub fn register(&self, waker: &Waker) {
-        let mut wakers = self.wakers.lock();
-        if !wakers.iter().any(|known| known.will_wake(waker)) {
-            wakers.push(waker.clone());
+    /// A place to wait at.
+    pub fn listener(&self) -> Listener<'_> {
+        Listener {
+            signal: self,
+            number: self.numbers.fetch_add(1, Ordering::Relaxed),
         }
-        self.occupied.store(true, Ordering::SeqCst);
     }
 
-    /// Wakes and forgets everybody registered; one load where there is nobody.
+    /// Wakes and forgets everybody who listens; one load where there is nobody.
     pub fn notify(&self) {
         if !self.occupied.load(Ordering::SeqCst) {
             return;
@@ -34,6 +34,50 @@ impl Signal {
             self.occupied.store(false, Ordering::SeqCst);
             std::mem::take(&mut *wakers)
         };
-        woken.into_iter().for_each(Waker::wake);
+        woken.into_iter().for_each(|(_, waker)| waker.wake());
+    }
+}
+
+/// Somebody who waits for a [`Signal`], forgotten when dropped.
+#[derive(Debug)]
+pub struct Listener<'a> {
+    signal: &'a Signal,
+    number: u64,
+}
+
+impl Listener<'_> {
+    /// Has `waker` woken at the next [`Signal::notify`]. Look at the condition once more after
+    /// this: it may have come true just before. A waker must not publish by itself: it may be
+    /// called while a queue is locked.
+    pub fn listen(&mut self, waker: &Waker) {
+        let mut wakers = self.signal.wakers.lock();
+        match wakers.iter_mut().find(|(number, _)| *number == self.number) {
+            Some((_, known)) => known.clone_from(waker),
+            None => wakers.push((self.number, waker.clone())),
+        }
+        self.signal.occupied.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Listener<'_> {
+    fn drop(&mut self) {
+        let mut wakers = self.signal.wakers.lock();
+        wakers.retain(|(number, _)| *number != self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_is_there_once_and_forgotten_when_it_goes() {
+        let signal = Signal::default();
+        let mut listener = signal.listener();
+        listener.listen(Waker::noop());
+        listener.listen(Waker::noop());
+        assert_eq!(signal.wakers.lock().len(), 1);
+        drop(listener);
+        assert_eq!(signal.wakers.lock().len(), 0);
     }
 }

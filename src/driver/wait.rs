@@ -21,8 +21,9 @@ pub(crate) fn wait_for<T>(
     // A timeout too long to be added up is none.
     let deadline = Instant::now().checked_add(timeout);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut listener = signal.listener();
     loop {
-        signal.register(&waker);
+        listener.listen(&waker);
         let found = look();
         if found.is_some() {
             return found;

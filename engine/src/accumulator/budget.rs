@@ -45,7 +45,8 @@ impl Budget {
     }
 }
 
-/// A count that never stays above its limit.
+/// A count within a limit. Its order is total with that of `Signal`: who listens and then finds no
+/// room is notified.
 #[derive(Debug)]
 pub(crate) struct Quota {
     used: AtomicUsize,
@@ -61,19 +62,18 @@ impl Quota {
     }
 
     pub(crate) fn take(&self, count: usize) -> bool {
-        let before = self.used.fetch_add(count, Ordering::Relaxed);
-        let fits = before.saturating_add(count) <= self.limit;
-        if !fits {
-            self.used.fetch_sub(count, Ordering::Relaxed);
-        }
-        fits
+        let fits = |used: usize| used.checked_add(count).filter(|sum| *sum <= self.limit);
+        let taken = self
+            .used
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits);
+        taken.is_ok()
     }
 
     pub(crate) fn charge(&self, count: usize, funding: Funding) -> bool {
         match funding {
             Funding::Budget => self.take(count),
             Funding::Granted => {
-                self.used.fetch_add(count, Ordering::Relaxed);
+                self.used.fetch_add(count, Ordering::SeqCst);
                 true
             }
         }
@@ -87,7 +87,6 @@ impl Quota {
         self.limit
     }
 
-    /// SeqCst pairs with `Signal::register`: who registers and then sees no room is notified.
     fn release(&self, count: usize) {
         self.used.fetch_sub(count, Ordering::SeqCst);
     }

@@ -23,6 +23,7 @@ pub(crate) use segment::Memory;
 pub(crate) use topic::Route;
 pub use topic::{Record, Topic};
 
+use crate::error::PublishError;
 use crate::report::ReportQueue;
 use crate::settings::{Settings, TopicSettings};
 use crate::signal::Signal;
@@ -177,6 +178,8 @@ impl Accumulator {
     /// Topics that are made from now on accept nothing.
     pub(crate) fn close(&self) {
         self.topics.lock().closed = true;
+        self.core.closed.store(true, Ordering::SeqCst);
+        self.room().notify();
     }
 }
 
@@ -187,6 +190,7 @@ pub(crate) struct Core {
     pub(crate) memory: Arc<Memory>,
     pub(crate) reports: ReportQueue,
     pub(crate) settled: Signal,
+    closed: AtomicBool,
     seed: u64,
     flushing: AtomicUsize,
     work: Mutex<Vec<Work>>,
@@ -203,6 +207,7 @@ impl Core {
             memory: Memory::new(budget),
             reports: ReportQueue::default(),
             settled: Signal::default(),
+            closed: AtomicBool::new(false),
             seed,
             flushing: AtomicUsize::new(0),
             work: Mutex::default(),
@@ -218,6 +223,15 @@ impl Core {
                 .batch_bytes
                 .min(self.settings.message_max_bytes),
             messages: self.settings.batch_messages,
+        }
+    }
+
+    /// Why a message is refused when no more may be held.
+    fn too_many_messages(&self) -> PublishError {
+        let limit = self.memory.budget().messages().limit();
+        match self.closed.load(Ordering::SeqCst) {
+            true => PublishError::Closed,
+            false => PublishError::TooManyMessages { limit },
         }
     }
 

@@ -87,11 +87,18 @@ impl Memory {
         }
     }
 
-    /// Gives memory that was not needed since the last call back to the system. True if some is
-    /// left that may not be needed either.
-    pub(crate) fn trim(&self) -> bool {
-        let shelves = [&self.small, &self.large].map(|shelf| shelf.lock().trim());
-        shelves.contains(&true)
+    /// Gives memory that was not needed since the last call back to the system.
+    pub(crate) fn trim(&self) {
+        for shelf in [&self.small, &self.large] {
+            shelf.lock().trim();
+        }
+    }
+
+    /// Whether there is memory in the pool.
+    pub(crate) fn has_free(&self) -> bool {
+        [&self.small, &self.large]
+            .into_iter()
+            .any(|shelf| !shelf.lock().free.is_empty())
     }
 
     fn give_back(&self, mut bytes: Vec<u8>, size: usize) {
@@ -118,11 +125,10 @@ impl Shelf {
         taken
     }
 
-    fn trim(&mut self) -> bool {
+    fn trim(&mut self) {
         self.free.truncate(self.free.len() - self.fewest);
         self.free.shrink_to_fit();
         self.fewest = self.free.len();
-        self.fewest > 0
     }
 }
 
@@ -220,8 +226,10 @@ mod tests {
         second.tail().push(b'n');
         assert_eq!(second.as_ref().as_ptr(), address);
         drop(second);
-        assert!(memory.trim(), "it was in use since the start");
-        assert!(!memory.trim());
+        memory.trim();
+        assert!(memory.has_free(), "it was in use since the start");
+        memory.trim();
+        assert!(!memory.has_free());
         assert_eq!(memory.free(), (0, 0));
         memory.top_up();
         assert_eq!(memory.free(), (0, LARGE_READY));

@@ -163,9 +163,7 @@ impl Topic {
         self.check(record, entry.size_alone())?;
         let budget = self.core.memory.budget();
         if !budget.messages().take(1) {
-            return Err(PublishError::TooManyMessages {
-                limit: budget.messages().limit(),
-            });
+            return Err(self.core.too_many_messages());
         }
         let accepted = self.accept(clock, record.partition, &mut entry);
         if accepted.is_err() {

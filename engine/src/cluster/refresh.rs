@@ -71,9 +71,14 @@ impl Refresh {
         self.asked = Some(conn);
     }
 
-    /// An answer came. While it leaves something open that is needed, the next question waits.
-    pub(crate) fn answered(&mut self, complete: bool, now: Time, random: &mut fastrand::Rng) {
+    /// An answer came: its connection may go.
+    pub(crate) fn heard(&mut self) {
         self.asked = None;
+    }
+
+    /// What the answer said is known. While it leaves something open that is needed, the next
+    /// question waits.
+    pub(crate) fn answered(&mut self, complete: bool, now: Time, random: &mut fastrand::Rng) {
         self.stale_at = self
             .interval
             .map_or(Time::NEVER, |interval| now.after(interval));

@@ -89,7 +89,8 @@ impl Engine {
             self.cluster.refresh.want();
         }
         let why: Arc<str> = error.to_string().into();
-        self.sender.lost(&shipments, &why, now, &mut self.random);
+        let unknown = shipments.iter().copied();
+        self.sender.lost(unknown, &why, now, &mut self.random);
         self.relist(&shipments, now);
         // Something may have become due for it at this very moment.
         self.serve(id, now);

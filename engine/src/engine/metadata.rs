@@ -1,11 +1,11 @@
 //! Metadata: whom to ask, and what an answer changes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use kafka_wire::Uuid;
-use kafka_wire::message::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
+use kafka_wire::message::{MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataTopic};
 
 use super::{Engine, Timer};
 use crate::cluster::{Changes, Link, NodeId};
@@ -82,18 +82,19 @@ impl Engine {
 
     /// Takes over what an answer to Metadata says.
     pub(super) fn learn(&mut self, response: &MetadataResponse<'_>, now: Time) {
+        self.cluster.refresh.heard();
         let changes = self.cluster.update(&response.brokers);
         self.apply(changes, now);
+        let answers = response.topics.iter();
+        let answers: HashMap<&str, &MetadataTopic<'_>> = answers
+            .filter_map(|topic| Some((topic.name?, topic)))
+            .collect();
         let slots: Vec<u32> = self.topics.keys().copied().collect();
         let mut complete = !response.brokers.is_empty();
         for slot in slots {
             let name = Arc::clone(self.topics[&slot].topic.name());
             // A topic that was opened after the question was asked is not in the answer.
-            let answer = response
-                .topics
-                .iter()
-                .find(|topic| topic.name == Some(&name));
-            if let Some(answer) = answer {
+            if let Some(answer) = answers.get(&*name) {
                 self.learn_topic(slot, answer, now);
             }
             complete &= !self.needs_metadata(slot);

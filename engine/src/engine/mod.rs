@@ -4,7 +4,7 @@ mod links;
 mod metadata;
 mod topics;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,7 +105,7 @@ pub struct Engine {
     cluster: Cluster,
     sender: Sender,
     topics: BTreeMap<u32, TopicState>,
-    connections: HashMap<ConnId, Connection>,
+    connections: BTreeMap<ConnId, Connection>,
     next_conn: u64,
     timers: Timers<Timer>,
     events: VecDeque<Event>,
@@ -124,7 +124,7 @@ impl Engine {
             accumulator: Arc::clone(accumulator),
             core,
             topics: BTreeMap::new(),
-            connections: HashMap::new(),
+            connections: BTreeMap::new(),
             next_conn: 0,
             timers: Timers::new(),
             events: VecDeque::new(),
@@ -138,9 +138,9 @@ impl Engine {
     pub fn advance(&mut self, now: Time) {
         for work in self.core.look() {
             match work {
-                Work::Topic(slot) => self.stage_changed(slot, now),
+                Work::Topic(slot) => self.stage_changed(slot),
                 Work::Partition(lane) => {
-                    self.use_memory(now);
+                    self.core.memory.top_up();
                     self.lane_changed(lane, now);
                 }
                 Work::Control => self.hurry(now),
@@ -150,6 +150,9 @@ impl Engine {
             self.fire(timer, now);
         }
         self.refresh_metadata(now);
+        if self.core.memory.has_free() {
+            self.timers.arm(Timer::Pool, now.after(POOL_IDLE));
+        }
     }
 
     /// When to call [`Engine::advance`] unless roused before; `None` if there is work already.
@@ -323,11 +326,7 @@ impl Engine {
             Timer::Lane(lane) => self.expire_lane(lane, now),
             Timer::Stage(slot) => self.expire_stage(slot, now),
             Timer::Refresh => {}
-            Timer::Pool => {
-                if self.core.memory.trim() {
-                    self.timers.arm(Timer::Pool, now.after(POOL_IDLE));
-                }
-            }
+            Timer::Pool => self.core.memory.trim(),
         }
     }
 
@@ -343,11 +342,6 @@ impl Engine {
         let expiry = self.sender.lane(index).next_expiry();
         self.timers.arm(Timer::Lane(index), expiry);
         self.list(index, now);
-    }
-
-    fn use_memory(&mut self, now: Time) {
-        self.core.memory.top_up();
-        self.timers.arm(Timer::Pool, now.after(POOL_IDLE));
     }
 
     fn hurry(&mut self, now: Time) {
@@ -392,15 +386,15 @@ impl Engine {
         shipments: Vec<Shipment>,
         now: Time,
     ) {
-        let broker = match self.connections.get(&conn) {
-            Some(connection) => connection.endpoint.clone(),
+        let (node, broker) = match self.connections.get(&conn) {
+            Some(connection) => (connection.node, connection.endpoint.clone()),
             None => return,
         };
         let lanes = shipments.clone();
         let name = broker.to_string();
-        let verdict = self
-            .sender
-            .answered(response, shipments, &name, now, &mut self.random);
+        let verdict =
+            self.sender
+                .answered(response, shipments, (node, &name), now, &mut self.random);
         if verdict.leaders_moved {
             self.cluster.refresh.want();
         }
@@ -413,7 +407,7 @@ impl Engine {
             };
             let why: Arc<str> = error.to_string().into();
             self.sender
-                .lost(&verdict.unanswered, &why, now, &mut self.random);
+                .lost(verdict.unanswered, &why, now, &mut self.random);
             self.drop_connection(conn, &error, now);
         }
         self.relist(&lanes, now);

@@ -24,11 +24,11 @@ pub(super) struct TopicState {
 }
 
 impl Engine {
-    pub(super) fn stage_changed(&mut self, slot: u32, now: Time) {
+    pub(super) fn stage_changed(&mut self, slot: u32) {
         self.meet(self.accumulator.at(slot));
         self.cluster.refresh.want();
         self.arm_stage(slot);
-        self.use_memory(now);
+        self.core.memory.top_up();
     }
 
     pub(super) fn meet(&mut self, topic: Arc<Topic>) {
@@ -201,6 +201,6 @@ impl TopicState {
         let waiting = self.topic.stage().purge(core.settings.report_records);
         let failure = Failure::unsent(error, Place::NoMetadata, self.last_error.clone());
         fail_all(core, &self.topic, -1, waiting, failure);
-        self.forget_wait();
+        self.unknown_since = None;
     }
 }

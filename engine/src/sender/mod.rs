@@ -5,7 +5,7 @@ mod lane;
 mod request;
 mod settle;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use kafka_wire::message::{ProducePartitionResponse, ProduceResponse};
@@ -22,11 +22,13 @@ use crate::cluster::NodeId;
 use crate::error::{DeliveryError, Persisted};
 use crate::time::Time;
 
-/// A batch in a request: the partition's lane, and which of its parcels.
+/// A batch in a request: the partition's lane, which of its parcels, and the topic id that it went
+/// out under (metadata may bring another one before the answer comes).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shipment {
     pub(crate) lane: u32,
     pub(crate) parcel: u64,
+    topic_id: Uuid,
 }
 
 /// The lanes, and for each broker those that have something for it.
@@ -34,7 +36,7 @@ pub(crate) struct Shipment {
 pub(crate) struct Sender {
     core: Arc<Core>,
     lanes: Vec<Lane>,
-    outlets: HashMap<NodeId, Outlet>,
+    outlets: BTreeMap<NodeId, Outlet>,
 }
 
 /// What one broker is to be sent.
@@ -61,7 +63,7 @@ pub(crate) struct Verdict {
     /// A partition is led by another broker, or by none.
     pub(crate) leaders_moved: bool,
     /// Batches that the answer leaves out.
-    pub(crate) unanswered: Vec<Shipment>,
+    pub(crate) unanswered: VecDeque<Shipment>,
 }
 
 impl Sender {
@@ -69,7 +71,7 @@ impl Sender {
         Self {
             core: Arc::clone(core),
             lanes: Vec::new(),
-            outlets: HashMap::new(),
+            outlets: BTreeMap::new(),
         }
     }
 
@@ -165,7 +167,7 @@ impl Sender {
 
     /// Settles the batches of a written `acks=0` request.
     pub(crate) fn written(&mut self, shipments: &[Shipment]) {
-        for Shipment { lane, parcel } in shipments {
+        for Shipment { lane, parcel, .. } in shipments {
             self.lanes[*lane as usize].delivered(&self.core, *parcel, None, None);
         }
     }
@@ -175,12 +177,12 @@ impl Sender {
         &mut self,
         response: &ProduceResponse<'_>,
         shipments: Vec<Shipment>,
-        broker: &str,
+        (node, broker): (NodeId, &str),
         now: Time,
         random: &mut fastrand::Rng,
     ) -> Verdict {
         let mut verdict = Verdict {
-            unanswered: shipments,
+            unanswered: shipments.into(),
             ..Verdict::default()
         };
         for topic in &response.topics {
@@ -189,16 +191,16 @@ impl Sender {
                     let lane = &self.lanes[shipment.lane as usize];
                     let same_topic = match topic.topic_id {
                         Uuid::ZERO => **lane.topic.name() == *topic.name,
-                        id => lane.topic_id == id,
+                        id => shipment.topic_id == id,
                     };
                     same_topic && lane.partition.index() == answer.index
                 };
                 // Brokers answer in the order of the request: the first is nearly always it.
-                let Some(position) = verdict.unanswered.iter().position(matches) else {
-                    continue;
-                };
-                let shipment = verdict.unanswered.remove(position);
-                verdict.leaders_moved |= self.judge(shipment, answer, broker, now, random);
+                let position = verdict.unanswered.iter().position(matches);
+                if let Some(shipment) = position.and_then(|at| verdict.unanswered.remove(at)) {
+                    let broker = (node, broker);
+                    verdict.leaders_moved |= self.judge(shipment, answer, broker, now, random);
+                }
             }
         }
         verdict
@@ -210,9 +212,10 @@ impl Sender {
         Shipment {
             lane: index,
             parcel,
+            ..
         }: Shipment,
         answer: &ProducePartitionResponse<'_>,
-        broker: &str,
+        (node, broker): (NodeId, &str),
         now: Time,
         random: &mut fastrand::Rng,
     ) -> bool {
@@ -234,12 +237,13 @@ impl Sender {
         lane.again(core, parcel, &setback, |attempts| {
             now.after(retry_wait(core, attempts, random))
         });
-        if code.needs_metadata()
-            && let Some(former) = lane.leader.take()
-        {
-            self.unlist(index, former);
+        // Metadata may have named a new leader while the answer was on its way.
+        let moved = code.needs_metadata() && lane.leader == Some(node);
+        if moved {
+            lane.leader = None;
+            self.unlist(index, node);
         }
-        code.needs_metadata()
+        moved
     }
 
     /// Fails batches that no request can carry.
@@ -249,7 +253,7 @@ impl Sender {
             persisted: Persisted::No,
             text: error.to_string().into(),
         };
-        for Shipment { lane, parcel } in shipments {
+        for Shipment { lane, parcel, .. } in shipments {
             self.lanes[*lane as usize].failed(&self.core, *parcel, &setback);
         }
     }
@@ -257,7 +261,7 @@ impl Sender {
     /// Lines up batches whose outcome is unknown because their connection is gone.
     pub(crate) fn lost(
         &mut self,
-        shipments: &[Shipment],
+        shipments: impl IntoIterator<Item = Shipment>,
         why: &Arc<str>,
         now: Time,
         random: &mut fastrand::Rng,
@@ -268,8 +272,8 @@ impl Sender {
             text: Arc::clone(why),
         };
         let core = &self.core;
-        for Shipment { lane, parcel } in shipments {
-            self.lanes[*lane as usize].again(core, *parcel, &setback, |attempts| {
+        for Shipment { lane, parcel, .. } in shipments {
+            self.lanes[lane as usize].again(core, parcel, &setback, |attempts| {
                 now.after(retry_wait(core, attempts, random))
             });
         }

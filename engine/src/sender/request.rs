@@ -34,14 +34,6 @@ impl Cargo {
         self.parcels.iter().map(|(lane, _)| *lane).collect()
     }
 
-    fn shipments(&self) -> Vec<Shipment> {
-        let shipment = |(lane, parcel): &(u32, Parcel)| Shipment {
-            lane: *lane,
-            parcel: parcel.id,
-        };
-        self.parcels.iter().map(shipment).collect()
-    }
-
     /// Takes a lane's next batch on board, if there is one and it may and can come along.
     pub(super) fn load_from(
         &mut self,
@@ -108,17 +100,26 @@ impl Sender {
             timeout_ms: i32::try_from(terms.request_timeout.as_millis()).unwrap_or(i32::MAX),
             topics,
         };
-        let shipments = cargo.shipments();
+        let shipments = self.shipments(&cargo);
         let deadline = now.after(self.core.settings.request_timeout);
         let version = versions.produce.min(newest);
         let transmit = connection.produce(&request, version, segments, shipments, deadline);
-        let shipments = cargo.shipments();
+        let shipments = self.shipments(&cargo);
         for (index, parcel) in cargo.parcels {
             self.lane_mut(index).sent(parcel);
         }
         transmit
             .map_err(|error| self.unencodable(&shipments, &error))
             .ok()
+    }
+
+    fn shipments(&self, cargo: &Cargo) -> Vec<Shipment> {
+        let shipment = |(lane, parcel): &(u32, Parcel)| Shipment {
+            lane: *lane,
+            parcel: parcel.id,
+            topic_id: self.lane(*lane).topic_id,
+        };
+        cargo.parcels.iter().map(shipment).collect()
     }
 
     fn topics<'a>(
