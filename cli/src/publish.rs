@@ -98,7 +98,8 @@ pub(crate) fn run(options: Options, console: &Console) -> Result<Exit, Error> {
         return Err(Error::KeyOfSocket);
     }
     let config = configuration(&socket, options.config.as_deref())?;
-    let input = Input::open(&options)?;
+    let (settings, _) = config.clone().finish()?;
+    let input = Input::open(&options, settings.message_max_bytes)?;
     let mode = match options.report {
         Report::None => ReportMode::None,
         Report::Errors => ReportMode::Errors,

@@ -126,13 +126,18 @@ fn a_message_that_is_too_large_fails_alone() {
     cluster.create_topic(&topic, 1);
     let socket = format!("{}/{topic}?g.message.max.bytes=1000", cluster.bootstrap());
 
-    let input = format!("first\n{}\nlast", "x".repeat(2000));
-    let ended = run_with_input(&["publish", &socket], input.as_bytes());
+    let long = "x".repeat(100_000);
+    // A line may be too long already, or only with its batch around it.
+    let lines = ["first", &long[..990], &long[..1001], &long, "last"].join("\n");
+    let ended = run_with_input(&["publish", &socket], lines.as_bytes());
 
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
-    for word in ["message 1 failed", "message.max.bytes", "1000"] {
-        assert!(ended.stderr.contains(word), "{}", ended.stderr);
+    let told: Vec<_> = ended.stderr.lines().collect();
+    assert_eq!(told.len(), 3, "{}", ended.stderr);
+    for (line, n) in told.iter().zip(1..) {
+        for word in [&format!("message {n} failed"), "message.max.bytes", "1000"] {
+            assert!(line.contains(word), "{line}");
+        }
     }
     let values: Vec<_> = cluster
         .read_all(&topic)

@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal};
+use std::io::{self, BufRead, BufReader, IsTerminal, Read};
 use std::path::PathBuf;
 use std::vec;
 
+use event_kafka::PublishError;
 use event_kafka::opensips::{Params, Value, write_event};
 
 use super::Options;
@@ -17,13 +18,15 @@ pub(super) enum Input {
     Lines {
         name: PathBuf,
         reader: Box<dyn BufRead + Send>,
+        /// The longest line that is taken, in bytes. None longer fits a batch.
+        limit: usize,
         /// Whether a person is expected to type them.
         typed: bool,
     },
 }
 
 impl Input {
-    pub(super) fn open(options: &Options) -> Result<Self, Error> {
+    pub(super) fn open(options: &Options, limit: usize) -> Result<Self, Error> {
         if options.null {
             Ok(Self::list([None]))
         } else if let Some(name) = &options.event {
@@ -33,6 +36,7 @@ impl Input {
             Ok(Self::Lines {
                 name: path.clone(),
                 reader: Box::new(BufReader::new(file)),
+                limit,
                 typed: false,
             })
         } else if options.messages.is_empty() {
@@ -41,6 +45,7 @@ impl Input {
                 name: "standard input".into(),
                 typed: stdin.is_terminal(),
                 reader: Box::new(BufReader::new(stdin)),
+                limit,
             })
         } else {
             let values = options
@@ -78,16 +83,12 @@ impl Input {
                     Content::Value
                 }
             })),
-            Self::Lines { name, reader, .. } => {
-                let read = reader.read_until(b'\n', value);
-                if read.map_err(|error| Error::read(name, error))? == 0 {
-                    return Ok(None);
-                }
-                if value.last() == Some(&b'\n') {
-                    value.pop();
-                }
-                Ok(Some(Content::Value))
-            }
+            Self::Lines {
+                name,
+                reader,
+                limit,
+                ..
+            } => next_line(reader, *limit, value).map_err(|error| Error::read(name, error)),
         }
     }
 }
@@ -97,6 +98,28 @@ pub(super) enum Content {
     Value,
     /// No value at all.
     Tombstone,
+    /// Nothing that could be published.
+    TooLarge(PublishError),
+}
+
+/// Nobody says how long a line is before its end is there: what is too long passes by unkept.
+fn next_line(
+    reader: &mut dyn BufRead,
+    limit: usize,
+    line: &mut Vec<u8>,
+) -> io::Result<Option<Content>> {
+    let mut start = reader.take(limit as u64 + 1);
+    if start.read_until(b'\n', line)? == 0 {
+        return Ok(None);
+    }
+    if line.last() == Some(&b'\n') {
+        line.pop();
+    } else if line.len() > limit {
+        let size = line.len() + reader.skip_until(b'\n')?;
+        let error = PublishError::MessageTooLarge { size, limit };
+        return Ok(Some(Content::TooLarge(error)));
+    }
+    Ok(Some(Content::Value))
 }
 
 pub(super) fn bytes(text: &OsString) -> &[u8] {
@@ -146,6 +169,8 @@ fn parse_value(text: &[u8]) -> Value<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
+
     use super::*;
 
     fn payload(params: &[&str]) -> String {
@@ -199,12 +224,17 @@ mod tests {
         assert_eq!(parse_value(b"\xff1"), Value::Text(b"\xff1"));
     }
 
-    fn lines(text: &'static [u8]) -> Vec<Vec<u8>> {
-        let mut input = Input::Lines {
+    fn input(reader: impl BufRead + Send + 'static, limit: usize) -> Input {
+        Input::Lines {
             name: "test".into(),
-            reader: Box::new(text),
+            reader: Box::new(reader),
+            limit,
             typed: false,
-        };
+        }
+    }
+
+    fn lines(text: &'static [u8]) -> Vec<Vec<u8>> {
+        let mut input = input(text, 1000);
         let mut value = Vec::new();
         let mut all = Vec::new();
         while input.next(&mut value).unwrap().is_some() {
@@ -221,5 +251,35 @@ mod tests {
         );
         assert_eq!(lines(b""), [&b""[..]; 0]);
         assert_eq!(lines(b"\n"), [b""]);
+    }
+
+    #[test]
+    fn only_the_lines_beyond_the_limit_are_too_large() {
+        let mut input = input(&b"abc\nabcd\n\nabcdefgh\nabc"[..], 3);
+        let mut value = Vec::new();
+        let mut next = || match input.next(&mut value).unwrap()? {
+            Content::TooLarge(PublishError::MessageTooLarge { limit: 3, .. }) => Some(None),
+            _ => Some(Some(value.clone())),
+        };
+        let lines: Vec<_> = iter::from_fn(&mut next).collect();
+        let text = |text: &str| Some(text.as_bytes().to_vec());
+        assert_eq!(lines, [text("abc"), None, text(""), None, text("abc")]);
+    }
+
+    #[test]
+    fn a_line_that_is_too_large_is_not_kept() {
+        let long = io::repeat(b'x').take(10_000_000);
+        let mut input = input(BufReader::new(long), 1000);
+        let mut value = Vec::new();
+        let read = input.next(&mut value).unwrap();
+        assert!(matches!(
+            read,
+            Some(Content::TooLarge(PublishError::MessageTooLarge {
+                size: 10_000_000,
+                limit: 1000
+            }))
+        ));
+        assert!(value.capacity() < 10_000, "{}", value.capacity());
+        assert!(input.next(&mut value).unwrap().is_none());
     }
 }

@@ -37,22 +37,29 @@ impl Publisher {
         while !self.stopped()
             && let Some(content) = input.next(&mut line)?
         {
-            match self.envelope.address(&line, content) {
-                Ok(record) => self.publish(n, record.headers(&headers)),
-                Err(error) => self.reporter.refuse(n, -186, "_INVALID_ARG", &error),
+            match content {
+                Content::Value => self.publish(n, Some(&line), &headers),
+                Content::Tombstone => self.publish(n, None, &headers),
+                Content::TooLarge(error) => self.refuse(n, &error),
             }
             n += 1;
         }
         Ok(())
     }
 
-    fn publish(&self, n: u64, record: Record<'_>) {
+    fn publish(&self, n: u64, text: Option<&[u8]>, headers: &[Header<'_>]) {
+        let record = match self.envelope.address(text) {
+            Ok(record) => record.headers(headers).opaque(n),
+            Err(error) => return self.reporter.refuse(n, -186, "_INVALID_ARG", &error),
+        };
         let created = self.reporter.begin(n);
-        let record = record.opaque(n).timestamp(created);
-        match self.offer(record) {
-            Ok(()) => {}
-            Err(error) => self.reporter.refuse(n, error.code(), error.name(), &error),
+        if let Err(error) = self.offer(record.timestamp(created)) {
+            self.refuse(n, &error);
         }
+    }
+
+    fn refuse(&self, n: u64, error: &PublishError) {
+        self.reporter.refuse(n, error.code(), error.name(), error);
     }
 
     /// Waits while the queue is full, looking up now and then whether it still should.
@@ -104,21 +111,19 @@ impl Envelope {
             .collect()
     }
 
-    fn address<'a>(&'a self, text: &'a [u8], content: Content) -> Result<Record<'a>, NoSeparator> {
-        let (key, value) = match &self.separator {
-            Some(separator) => {
+    /// The record for a text; without one a tombstone.
+    fn address<'a>(&'a self, text: Option<&'a [u8]>) -> Result<Record<'a>, NoSeparator> {
+        let (key, value) = match (&self.separator, text) {
+            (Some(separator), Some(text)) => {
                 let (key, value) =
                     split(text, separator.as_bytes()).ok_or_else(|| NoSeparator {
                         separator: separator.clone(),
                     })?;
-                (Some(key), value)
+                (Some(key), Some(value))
             }
-            None => (self.key.as_deref(), text),
+            _ => (self.key.as_deref(), text),
         };
-        let mut record = match content {
-            Content::Value => Record::new(value),
-            Content::Tombstone => Record::tombstone(),
-        };
+        let mut record = value.map_or_else(Record::tombstone, Record::new);
         if let Some(key) = key {
             record = record.key(key);
         }
