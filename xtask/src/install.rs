@@ -17,16 +17,21 @@ type Tool = (&'static str, &'static str);
 const FOR_FUZZING: &[Tool] = &[("c++", "g++")];
 
 /// Debian's default Java is 17 or newer, as Kafka 4 wants it.
-const FOR_BROKERS: &[Tool] = &[
-    ("java", "default-jre-headless"),
-    ("mvn", "maven"),
-    ("kcat", "kcat"),
-];
+const FOR_BROKERS: &[Tool] = &[("java", "default-jre-headless"), ("mvn", "maven")];
+
+/// The tests' second opinion.
+const FOR_READING: &[Tool] = &[("kcat", "kcat")];
+
+/// Counts instructions.
+const FOR_BENCHES: &[Tool] = &[("valgrind", "valgrind")];
 
 /// Everything that `cargo xtask test` needs.
 pub(crate) fn for_tests(with_broker: bool) -> Result<()> {
-    let for_brokers = if with_broker { FOR_BROKERS } else { &[] };
-    programs(&[FOR_FUZZING, for_brokers].concat())?;
+    let mut tools = FOR_FUZZING.to_vec();
+    if with_broker {
+        tools.extend([FOR_BROKERS, FOR_READING].concat());
+    }
+    programs(&tools)?;
     cargo_fuzz()?;
     cargo_command("deny", "cargo-deny@0.20.2")?;
     musl_target()
@@ -41,6 +46,15 @@ pub(crate) fn for_fuzzing() -> Result<()> {
 /// What `cargo xtask kafka up` needs.
 pub(crate) fn for_brokers() -> Result<()> {
     programs(FOR_BROKERS)
+}
+
+/// What `cargo xtask bench` needs; the runner must be of the version that the bench is built with.
+pub(crate) fn for_benches() -> Result<()> {
+    programs(FOR_BENCHES)?;
+    if is_on_path("gungraun-runner") {
+        return Ok(());
+    }
+    run(&mut cargo("install --locked gungraun-runner@0.20.0"))
 }
 
 fn programs(tools: &[Tool]) -> Result<()> {

@@ -22,6 +22,7 @@ usage: cargo xtask COMMAND
   test [--no-broker]   every check and test, a real broker included; installs what is missing
   fuzz [--seconds S] [TARGET]
                        the fuzz targets, one after another, 60 s each unless told otherwise
+  bench                what publishing costs its caller, in time and in instructions
   kafka up [--port P] [--partitions N] [--fresh]
                        a real Apache Kafka on loopback for hands-on work
   kafka down           stops it; its data stays for the next `up` (without --fresh)
@@ -45,6 +46,7 @@ fn run(arguments: &mut Arguments) -> Result<()> {
     match arguments.word().as_deref() {
         Some("test") => run_test(arguments),
         Some("fuzz") => run_fuzz(arguments),
+        Some("bench") => run_bench(arguments),
         Some("kafka") => run_kafka(arguments),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");
@@ -65,8 +67,18 @@ fn run_fuzz(arguments: &mut Arguments) -> Result<()> {
     let seconds = arguments.value("--seconds")?.unwrap_or(60);
     let target = arguments.word();
     arguments.finish()?;
+    if seconds == 0 {
+        let text = "--seconds 0: libFuzzer would run for ever; give at least 1".to_owned();
+        return Err(Error::Usage(text));
+    }
     install::for_fuzzing()?;
     fuzz::run_targets(seconds, target.as_deref())
+}
+
+fn run_bench(arguments: &mut Arguments) -> Result<()> {
+    arguments.finish()?;
+    install::for_benches()?;
+    command::run(&mut command::cargo("bench --package event-kafka"))
 }
 
 fn run_kafka(arguments: &mut Arguments) -> Result<()> {

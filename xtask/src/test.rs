@@ -142,12 +142,15 @@ fn format() -> Result<()> {
 fn lints() -> Result<()> {
     run(&mut cargo(
         "clippy --workspace --all-targets -- -D warnings",
+    ))?;
+    run(&mut cargo(
+        "clippy --manifest-path fuzz/Cargo.toml --locked -- -D warnings",
     ))
 }
 
 /// Licences, sources, and no crate that compiles C (`deny.toml`).
 fn dependencies() -> Result<()> {
-    run(&mut cargo("deny check bans licenses sources"))
+    run(&mut cargo("deny --workspace check bans licenses sources"))
 }
 
 fn start_broker() -> Result<Node> {

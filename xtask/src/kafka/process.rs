@@ -131,8 +131,12 @@ pub(super) fn wait_until_gone(mut gone: impl FnMut() -> Result<bool>) -> Result<
 }
 
 fn end(child: &mut Child, how: Signal) -> Result<()> {
-    signal(child.id(), how)?;
     let waiting = || Error::io("waiting for Kafka to end");
+    if child.try_wait().map_err(waiting())?.is_some() {
+        // Its process id may be somebody else's by now.
+        return Ok(());
+    }
+    signal(child.id(), how)?;
     if !wait_until_gone(|| Ok(child.try_wait().map_err(waiting())?.is_some()))? {
         child.kill().map_err(Error::io("killing Kafka"))?;
         child.wait().map_err(waiting())?;
