@@ -1,6 +1,6 @@
 //! What is told of the messages' fate.
 
-use std::collections::VecDeque;
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +18,8 @@ pub(super) struct Reporter {
     style: Style,
     topic: String,
     console: Console,
-    under_way: Mutex<UnderWay>,
+    /// When each message without an outcome left.
+    under_way: Mutex<HashMap<u64, Departure>>,
     output: Mutex<Output>,
     refused: AtomicU64,
 }
@@ -42,7 +43,7 @@ impl Reporter {
     pub(super) fn begin(&self, n: u64) -> i64 {
         let departure = Departure::now();
         if self.style == Style::Json {
-            lock(&self.under_way).add(n, departure);
+            lock(&self.under_way).insert(n, departure);
         }
         departure.timestamp
     }
@@ -54,7 +55,7 @@ impl Reporter {
             Style::None => {}
             Style::Errors => self.console.line(&format!("message {n} failed: {reason}")),
             Style::Json => {
-                lock(&self.under_way).take(n);
+                lock(&self.under_way).remove(&n);
                 let text = reason.to_string();
                 let mut output = lock(&self.output);
                 output.add(&FailedLine {
@@ -125,14 +126,14 @@ impl Reporter {
             }
             (Ok(delivered), Style::Json) => self.add_delivered(report, delivered),
             (Err(failure), Style::Json) => {
-                lock(&self.under_way).take(n);
+                lock(&self.under_way).remove(&n);
                 self.add_failed(report, failure);
             }
         }
     }
 
     fn add_delivered(&self, report: &Report, delivered: &Delivered) {
-        let Some(departure) = lock(&self.under_way).take(report.opaque) else {
+        let Some(departure) = lock(&self.under_way).remove(&report.opaque) else {
             return;
         };
         lock(&self.output).add(&DeliveredLine {
@@ -253,33 +254,6 @@ impl Departure {
     }
 }
 
-/// Messages without an outcome yet: a window that slides over the numbers.
-#[derive(Default)]
-struct UnderWay {
-    first: u64,
-    departures: VecDeque<Option<Departure>>,
-}
-
-impl UnderWay {
-    /// Numbers come in ascending order; those left out have no departure.
-    fn add(&mut self, n: u64, departure: Departure) {
-        while self.first + (self.departures.len() as u64) < n {
-            self.departures.push_back(None);
-        }
-        self.departures.push_back(Some(departure));
-    }
-
-    fn take(&mut self, n: u64) -> Option<Departure> {
-        let index = usize::try_from(n.checked_sub(self.first)?).ok()?;
-        let departure = self.departures.get_mut(index)?.take();
-        while let Some(None) = self.departures.front() {
-            self.departures.pop_front();
-            self.first += 1;
-        }
-        departure
-    }
-}
-
 /// A thread that panicked has left nothing half done here.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -287,46 +261,36 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::BufRead;
+
     use super::*;
 
     #[test]
-    fn departures_are_found_in_any_order_and_forgotten() {
-        let mut under_way = UnderWay::default();
-        for n in [0, 1, 3, 4] {
-            under_way.add(
-                n,
-                Departure {
-                    at: Instant::now(),
-                    timestamp: n as i64,
-                },
-            );
+    fn departures_of_settled_messages_are_forgotten_while_an_older_one_waits() {
+        let reporter = Reporter::new(Style::Json, "t", Console::new());
+        reporter.begin(0);
+        for n in 1..=1000 {
+            reporter.begin(n);
+            reporter.settle(&delivered(n));
         }
-        let mut timestamp = |n| under_way.take(n).map(|departure| departure.timestamp);
-        assert_eq!(timestamp(3), Some(3));
-        assert_eq!(timestamp(0), Some(0));
-        assert_eq!(timestamp(0), None);
-        assert_eq!(timestamp(2), None);
-        assert_eq!(timestamp(1), Some(1));
-        assert_eq!(timestamp(4), Some(4));
-        assert_eq!(timestamp(9), None);
-        assert!(under_way.departures.is_empty());
+        assert_eq!(lock(&reporter.under_way).len(), 1);
+        reporter.settle(&delivered(0));
+        assert_eq!(lock(&reporter.under_way).len(), 0);
+        let output = lock(&reporter.output);
+        assert_eq!(output.buffer.lines().count(), 1001);
     }
 
-    #[test]
-    fn departures_keep_their_numbers_after_the_window_was_empty() {
-        let mut under_way = UnderWay::default();
-        for n in 0..10 {
-            under_way.add(
-                n,
-                Departure {
-                    at: Instant::now(),
-                    timestamp: n as i64,
-                },
-            );
-            assert_eq!(
-                under_way.take(n).map(|departure| departure.timestamp),
-                Some(n as i64)
-            );
+    fn delivered(n: u64) -> Report {
+        Report {
+            topic: "t".into(),
+            partition: 0,
+            opaque: n,
+            outcome: Ok(Delivered {
+                partition: 0,
+                offset: Some(0),
+                log_append_time: None,
+            }),
+            record: None,
         }
     }
 }
