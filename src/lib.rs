@@ -43,3 +43,8 @@ pub use producer::{CloseError, FlushError, Producer, ProducerBuilder, StartError
 pub use reports::{ReportBatch, Reports};
 pub use topic::{SendError, Topic};
 pub use topic_name::{TopicNameError, check_topic_name};
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;
