@@ -5,22 +5,26 @@ mod support;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use event_kafka::{DeliveryError, Header, Producer, PublishError, Record, Report, SendError};
+use event_kafka::{
+    DeliveryError, Header, Producer, ProducerBuilder, PublishError, Record, Report, SendError,
+};
+
 use support::Cluster;
+
+/// Nothing listens there.
+const NOWHERE: &str = "127.0.0.1:1";
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn producer(cluster: &Cluster, properties: &[(&str, &str)]) -> Producer {
-    let builder = Producer::builder().set("bootstrap.servers", cluster.bootstrap());
-    let set = |builder: event_kafka::ProducerBuilder, (name, value): &(&str, &str)| {
-        builder.set(name, value)
-    };
-    properties
-        .iter()
-        .try_fold(builder.unwrap(), set)
-        .unwrap()
-        .start()
-        .unwrap()
+    producer_at(cluster.bootstrap(), properties)
+}
+
+fn producer_at(brokers: &str, properties: &[(&str, &str)]) -> Producer {
+    let builder = Producer::builder().set("bootstrap.servers", brokers);
+    let set = |builder: ProducerBuilder, (name, value): &(&str, &str)| builder.set(name, value);
+    let configured = properties.iter().try_fold(builder.unwrap(), set);
+    configured.unwrap().start().unwrap()
 }
 
 /// The reports of `count` messages, by opaque.
@@ -337,13 +341,7 @@ fn threads_publish_to_one_topic_and_each_keeps_its_order() {
 
 #[test]
 fn an_event_that_waits_longer_than_it_may_fails_with_the_reason() {
-    // Nothing listens there.
-    let producer = Producer::builder()
-        .set("bootstrap.servers", "127.0.0.1:1")
-        .and_then(|builder| builder.set("message.timeout.ms", "300"))
-        .unwrap()
-        .start()
-        .unwrap();
+    let producer = producer_at(NOWHERE, &[("message.timeout.ms", "300")]);
     let topic = producer.topic("nowhere").unwrap();
     topic.publish(Record::new("x").opaque(1)).unwrap();
     let failure = reports(&producer, 1)
@@ -354,7 +352,7 @@ fn an_event_that_waits_longer_than_it_may_fails_with_the_reason() {
     assert_eq!(failure.error, DeliveryError::TimedOut);
     assert_eq!(failure.place.to_string(), "no metadata");
     assert!(
-        failure.last_error.as_ref().unwrap().contains("127.0.0.1:1"),
+        failure.last_error.as_ref().unwrap().contains(NOWHERE),
         "{failure}"
     );
     assert_eq!(producer.balance().failed, 1);
@@ -362,13 +360,7 @@ fn an_event_that_waits_longer_than_it_may_fails_with_the_reason() {
 
 #[test]
 fn closing_ends_the_wait_for_room() {
-    // Nothing listens there.
-    let producer = Producer::builder()
-        .set("bootstrap.servers", "127.0.0.1:1")
-        .and_then(|builder| builder.set("queue.buffering.max.messages", "1"))
-        .unwrap()
-        .start()
-        .unwrap();
+    let producer = producer_at(NOWHERE, &[("queue.buffering.max.messages", "1")]);
     let topic = producer.topic("nowhere").unwrap();
     topic.publish(Record::new("x")).unwrap();
     std::thread::scope(|scope| {
@@ -383,11 +375,7 @@ fn closing_ends_the_wait_for_room() {
 
 #[test]
 fn closing_names_what_was_not_delivered_and_reports_it() {
-    let producer = Producer::builder()
-        .set("bootstrap.servers", "127.0.0.1:1")
-        .unwrap()
-        .start()
-        .unwrap();
+    let producer = producer_at(NOWHERE, &[]);
     let topic = producer.topic("nowhere").unwrap();
     (0..3).for_each(|n| topic.publish(Record::new("x").opaque(n)).unwrap());
     let taker = producer.reports();

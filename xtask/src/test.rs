@@ -84,6 +84,7 @@ impl Session {
         })?;
         self.steps
             .take("doc tests", || cargo_test("--workspace --doc", None, tally))?;
+        self.steps.take("documentation", documentation)?;
         if with_broker {
             self.containers = self.steps.take("containers", || containers(tally))?;
         }
@@ -151,6 +152,11 @@ fn lints() -> Result<()> {
 /// Licences, sources, and no crate that compiles C (`deny.toml`).
 fn dependencies() -> Result<()> {
     run(&mut cargo("deny --workspace check bans licenses sources"))
+}
+
+/// Links that lead nowhere are errors.
+fn documentation() -> Result<()> {
+    run(cargo("doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 fn start_broker() -> Result<Node> {
