@@ -6,13 +6,14 @@ mod tally;
 
 use std::io::{self, Write};
 use std::mem;
-use std::num::{NonZeroU64, NonZeroUsize, ParseIntError};
+use std::num::{NonZeroU64, ParseIntError};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
 use event_kafka::config::Config;
 use event_kafka::{Producer, PublishError, Record, ReportMode, Topic};
@@ -38,11 +39,12 @@ pub(crate) struct Options {
     topic: String,
     /// How many events are measured
     #[arg(long, value_name = "N", default_value = "1000000")]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=MOST_EVENTS))]
     messages: u64,
     /// Bytes in an event
     #[arg(long, value_name = "BYTES", default_value = "100")]
-    size: NonZeroUsize,
+    #[arg(value_parser = RangedU64ValueParser::<usize>::new().range(1..=LARGEST_EVENT))]
+    size: usize,
     /// Whose acknowledgement counts: -1, 1 or 0
     #[arg(long, default_value = "-1", allow_hyphen_values = true)]
     acks: String,
@@ -63,12 +65,14 @@ pub(crate) struct Options {
     rate: u64,
     /// Threads that publish
     #[arg(long, value_name = "N", default_value = "1")]
-    threads: NonZeroU64,
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=MOST_THREADS))]
+    threads: u64,
     /// A file of events of --size bytes, one after the other; without it they are made up
     #[arg(long, value_name = "FILE")]
     payload: Option<PathBuf>,
     /// Events published before measuring
-    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    #[arg(long, value_name = "N", default_value = "100000")]
+    #[arg(value_parser = clap::value_parser!(u64).range(..=MOST_EVENTS))]
     warmup: u64,
     /// Settings for throughput, or the defaults
     #[arg(long, value_name = "HOW", default_value = "tuned")]
@@ -112,14 +116,10 @@ Examples:
 pub(crate) fn run(options: &Options, console: &Console) -> Result<Exit, Error> {
     options.refuse_what_is_missing()?;
     let bench = Bench::start(options, console)?;
-    let measured = match options.mode {
-        Mode::Run => Measured::Run(bench.run()),
-        Mode::Idle => Measured::Idle(bench.idle()),
-        Mode::Queued => Measured::Queued(bench.queued()),
-    };
-    let exit = match measured {
-        Measured::Run(Run { failed: 1.., .. }) => Exit::SomeFailed,
-        _ => Exit::Well,
+    let (measured, failed) = match options.mode {
+        Mode::Run => bench.run(),
+        Mode::Idle => bench.idle(),
+        Mode::Queued => bench.queued(),
     };
     let settings = bench
         .settings
@@ -135,7 +135,11 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<Exit, Error> {
     writeln!(io::stdout(), "{text}").map_err(Error::Output)?;
     // The process ends now: half a million events of a queued run need no failure each.
     mem::forget(bench);
-    Ok(exit)
+    Ok(if failed == 0 {
+        Exit::Well
+    } else {
+        Exit::SomeFailed
+    })
 }
 
 #[derive(Serialize)]
@@ -264,7 +268,8 @@ impl<'a> Bench<'a> {
         })
     }
 
-    fn run(&self) -> Run {
+    /// The result, and how many events failed; so do all modes.
+    fn run(&self) -> (Measured, u64) {
         let Options {
             messages, warmup, ..
         } = *self.options;
@@ -284,7 +289,7 @@ impl<'a> Bench<'a> {
         let (delivered, failed) = self.tally.counts();
         let cpu_s = used.user_s + used.sys_s;
         let per_second = messages as f64 / wall_s;
-        Run {
+        let run = Run {
             messages,
             delivered: delivered - delivered_before,
             failed,
@@ -294,7 +299,7 @@ impl<'a> Bench<'a> {
             cpu_sys_s: used.sys_s,
             cpu_ns_per_msg: cpu_s / messages as f64 * 1e9,
             msgs_per_s: per_second,
-            mb_per_s: per_second * self.options.size.get() as f64 / 1e6,
+            mb_per_s: per_second * self.options.size as f64 / 1e6,
             cpu_percent: cpu_s / wall_s * 100.0,
             voluntary_switches: used.voluntary_switches,
             max_rss_kb: measure::peak_resident_kb(),
@@ -305,42 +310,49 @@ impl<'a> Bench<'a> {
                 .take_samples()
                 .percentiles()
                 .map(DeliveryTimes::from),
-        }
+        };
+        (Measured::Run(run), failed)
     }
 
-    fn idle(&self) -> Idle {
-        self.connect();
+    fn idle(&self) -> (Measured, u64) {
+        let failed = self.connect();
         let before = Usage::now();
         thread::sleep(self.options.seconds);
         let used = Usage::now().since(&before);
-        Idle {
+        let idle = Idle {
             idle_s: self.options.seconds.as_secs_f64(),
             idle_cpu_ms: (used.user_s + used.sys_s) * 1e3,
             idle_switches: used.voluntary_switches,
             max_rss_kb: measure::peak_resident_kb(),
-        }
+        };
+        (Measured::Idle(idle), failed)
     }
 
-    fn queued(&self) -> Queued {
-        self.connect();
+    /// What it queues is not meant to arrive, and no failure.
+    fn queued(&self) -> (Measured, u64) {
+        let failed = self.connect();
         let samples = self.samples();
         let rss_before_kb = measure::resident_kb();
         let calls = self.publish_all(samples);
         let rss_after_kb = measure::resident_kb();
         let grown = rss_after_kb as f64 - rss_before_kb as f64;
-        Queued {
+        let queued = Queued {
             queued: self.options.messages,
             rss_before_kb,
             rss_after_kb,
             rss_bytes_per_msg: grown * 1024.0 / self.options.messages as f64,
             calls: calls.percentiles().map(CallTimes::from),
-        }
+        };
+        (Measured::Queued(queued), failed)
     }
 
     /// One event, delivered; then a second in which everything calms down, or the broker goes.
-    fn connect(&self) {
+    /// Returns how many events failed.
+    fn connect(&self) -> u64 {
         self.warm_up(1);
+        let (_, failed) = self.tally.counts();
         thread::sleep(Duration::from_secs(1));
+        failed
     }
 
     fn warm_up(&self, count: u64) {
@@ -359,7 +371,7 @@ impl<'a> Bench<'a> {
             SAMPLE_EVERY
         };
         let share = |thread| self.share(thread).count().div_ceil(every);
-        (0..self.options.threads.get())
+        (0..self.options.threads)
             .map(|thread| Samples::with_room(share(thread)))
             .collect()
     }
@@ -386,8 +398,7 @@ impl<'a> Bench<'a> {
         let started = Instant::now();
         for (done, index) in share.enumerate() {
             if rate > 0 {
-                let pace =
-                    Duration::from_secs_f64(done as f64 * threads.get() as f64 / rate as f64);
+                let pace = Duration::from_secs_f64(done as f64 * threads as f64 / rate as f64);
                 thread::sleep(pace.saturating_sub(started.elapsed()));
             } else if done % SAMPLE_EVERY != 0 {
                 self.publish(index, UNTIMED, &mut key);
@@ -463,6 +474,11 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
+/// Shares are computed from events times threads, and samples are held in memory.
+const MOST_EVENTS: u64 = 1_000_000_000;
+const MOST_THREADS: u64 = 1_000;
+/// As much as `message.max.bytes` can allow.
+const LARGEST_EVENT: u64 = 1_000_000_000;
 const SAMPLE_EVERY: usize = 16;
 /// The opaque of an event whose way is not timed.
 const UNTIMED: u64 = 0;

@@ -18,6 +18,7 @@ fn silent_broker() -> (TcpListener, String) {
 
 #[test]
 fn every_mistake_is_one_line_with_its_place_and_a_remedy_and_exits_2() {
+    const MOST: &str = "18446744073709551615";
     let latin1 = file("latin1.conf", b"client.id=\xe9");
     let wrong = file(
         "wrong.conf",
@@ -132,6 +133,13 @@ fn every_mistake_is_one_line_with_its_place_and_a_remedy_and_exits_2() {
             &["--idempotence 1", "give --idempotence 0"],
         ),
         (&["bench", "--messages", "0"], &["--messages", "0"]),
+        (
+            &["bench", "--messages", MOST],
+            &["--messages", "1..=1000000000"],
+        ),
+        (&["bench", "--warmup", MOST], &["--warmup", "..=1000000000"]),
+        (&["bench", "--threads", MOST], &["--threads", "1..=1000"]),
+        (&["bench", "--size", MOST], &["--size", "1..=1000000000"]),
         (
             &["bench", "--linger-ms", "x"],
             &["linger.ms", "0 to 900000"],
@@ -279,6 +287,30 @@ fn a_line_without_the_separator_is_refused_and_the_rest_goes_on() {
         .collect();
     assert_eq!(names, ["_MSG_TIMED_OUT", "_INVALID_ARG", "_MSG_TIMED_OUT"]);
     assert_eq!(reports[1]["error"]["where"], json!("not accepted"));
+}
+
+#[test]
+fn a_bench_whose_first_event_fails_exits_1_in_every_mode() {
+    let (_listener, address) = silent_broker();
+    let arguments = [
+        "bench",
+        "--bootstrap",
+        &address,
+        "--messages",
+        "1",
+        "--size",
+    ];
+    let too_large = ["2000000", "--warmup", "0", "--seconds", "0", "--mode"];
+    for mode in ["run", "idle", "queued"] {
+        let ended = run(&[&arguments[..], &too_large, &[mode]].concat());
+        assert_eq!(ended.code, Some(1), "{mode}: {ended:?}");
+        assert_eq!(ended.reports()[0]["mode"], mode);
+        assert!(
+            ended.stderr.contains("the first failure: "),
+            "{mode}: {}",
+            ended.stderr
+        );
+    }
 }
 
 /// A run with one message that waits for a silent broker, and handlers in place: the reports of

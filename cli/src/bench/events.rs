@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::num::{NonZeroU64, NonZeroUsize};
+use std::num::NonZeroU64;
 use std::path::Path;
 
 use crate::error::Error;
@@ -15,13 +15,12 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// Without a file there is one event, made up.
+    /// Events of `size` bytes, at least one. Without a file there is one event, made up.
     pub(super) fn open(
         path: Option<&Path>,
-        size: NonZeroUsize,
+        size: usize,
         keys: Option<NonZeroU64>,
     ) -> Result<Self, Error> {
-        let size = size.get();
         let bytes = match path {
             Some(path) => fs::read(path).map_err(|error| Error::read(path, error))?,
             None => MADE_UP.iter().copied().cycle().take(size).collect(),
