@@ -84,6 +84,7 @@ impl Publisher {
 }
 
 /// What all messages of a command have in common.
+#[cfg_attr(test, derive(Default))]
 pub(super) struct Envelope {
     key: Option<Vec<u8>>,
     separator: Option<String>,

@@ -3,6 +3,8 @@
 //! One thread reads and publishes, one takes reports, one waits for signals, and this one listens
 //! to them all. None is joined: the first may be blocked in a read for ever when Ctrl-C comes.
 
+use std::any::Any;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -35,6 +37,8 @@ enum Event {
     /// So many more reports were written.
     Reported(u64),
     Interrupted,
+    /// A thread that others wait for is gone.
+    Panicked(Box<dyn Any + Send>),
 }
 
 impl Session {
@@ -59,7 +63,9 @@ impl Session {
         let interrupted = events.clone();
         interrupt::watch(move || send(&interrupted, Event::Interrupted)).map_err(Error::Signals)?;
         session.take_reports(events.clone());
-        thread::spawn(move || send(&events, Event::Published(publisher.run(input))));
+        spawn(events, |events| {
+            send(events, Event::Published(publisher.run(input)));
+        });
         Ok(session)
     }
 
@@ -71,6 +77,7 @@ impl Session {
                 Some(Event::Published(result)) => published = Some(result),
                 Some(Event::Reported(count)) => self.reported += count,
                 Some(Event::Interrupted) => return Ok(self.give_up()),
+                Some(Event::Panicked(panic)) => panic::resume_unwind(panic),
                 None => {}
             }
             self.progress.update(&self.producer.balance());
@@ -82,10 +89,10 @@ impl Session {
 
     fn take_reports(&self, events: Sender<Event>) {
         let (reports, reporter) = (self.producer.reports(), Arc::clone(&self.reporter));
-        thread::spawn(move || {
+        spawn(events, move |events| {
             loop {
                 let count = reporter.settle_all(reports.wait(Duration::MAX));
-                send(&events, Event::Reported(count));
+                send(events, Event::Reported(count));
             }
         });
     }
@@ -157,10 +164,20 @@ impl Session {
             {
                 Ok(Event::Reported(count)) => self.reported += count,
                 Ok(Event::Published(_) | Event::Interrupted) => {}
-                Err(_) => return,
+                Ok(Event::Panicked(_)) | Err(_) => return,
             }
         }
     }
+}
+
+/// A panic is passed on: the main thread would wait for ever for what does not come any more. It
+/// ends the process, so nobody sees what was left half done.
+fn spawn(events: Sender<Event>, work: impl FnOnce(&Sender<Event>) + Send + 'static) {
+    thread::spawn(move || {
+        if let Err(panic) = panic::catch_unwind(AssertUnwindSafe(|| work(&events))) {
+            send(&events, Event::Panicked(panic));
+        }
+    });
 }
 
 /// The main thread listens until it leaves, and then the process is over.
@@ -171,3 +188,42 @@ fn send(events: &Sender<Event>, event: Event) {
 /// What was accepted has this long to be delivered after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(5);
 const LAST_REPORTS: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, BufReader, Read};
+
+    use super::*;
+    use crate::publish::Report;
+    use crate::publish::publisher::Envelope;
+
+    struct Broken;
+
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            panic!("the reader is broken")
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "the reader is broken")]
+    fn a_panic_while_publishing_is_not_waited_out() {
+        let builder = Producer::builder().set("bootstrap.servers", "127.0.0.1:1");
+        let producer = builder.unwrap().start().unwrap();
+        let console = Console::new();
+        let publisher = Publisher {
+            topic: producer.topic("t").unwrap(),
+            producer,
+            envelope: Envelope::default(),
+            reporter: Arc::new(Reporter::new(Report::Errors, "t", console.clone())),
+            stop: Arc::default(),
+        };
+        let input = Input::Lines {
+            name: "test".into(),
+            reader: Box::new(BufReader::new(Broken)),
+            limit: 1000,
+            typed: false,
+        };
+        let _ = Session::begin(publisher, input, &console).unwrap().end();
+    }
+}
