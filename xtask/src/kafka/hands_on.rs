@@ -1,6 +1,6 @@
 //! `cargo xtask kafka up` and `down`: a node for hands-on work that outlives the command.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::PathBuf;
 
 use rustix::process::Signal;
@@ -22,7 +22,8 @@ pub struct UpOptions {
 
 /// Starts the node, unless it runs, and says how to use it.
 pub fn up(options: &UpOptions) -> Result<()> {
-    if let Some(state) = State::of_running_node()? {
+    let place = Place::enter()?;
+    if let Some(state) = place.running_node()? {
         println!(
             "Kafka is up already: {} (process {})",
             state.address, state.pid
@@ -30,7 +31,7 @@ pub fn up(options: &UpOptions) -> Result<()> {
         return Ok(());
     }
     let layout = Layout {
-        folder: folder(),
+        folder: place.folder.clone(),
         client_port: client_port(options.port)?,
         controller_port: ports::free()?,
         partitions: options.partitions.unwrap_or(4),
@@ -45,9 +46,9 @@ pub fn up(options: &UpOptions) -> Result<()> {
         pid: child.id(),
         address: layout.address().to_string(),
     };
-    state.save()?;
+    place.save(&state)?;
     if let Err(error) = ready::wait(&layout, &mut child) {
-        down()?;
+        place.stop(&state)?;
         return Err(error);
     }
     print_usage(&state, &layout);
@@ -56,22 +57,15 @@ pub fn up(options: &UpOptions) -> Result<()> {
 
 /// Stops the node that [`up`] started. Its data stays for the next [`up`].
 pub fn down() -> Result<()> {
-    let Some(state) = State::of_running_node()? else {
-        println!("no Kafka of `cargo xtask kafka up` is running");
-        return State::forget();
-    };
-    process::signal(state.pid, Signal::TERM)?;
-    let gone = || Ok(!state.is_running());
-    if !process::wait_until_gone(gone)? {
-        process::signal(state.pid, Signal::KILL)?;
-        process::wait_until_gone(gone)?;
+    let place = Place::enter()?;
+    match place.running_node()? {
+        None => println!("no Kafka of `cargo xtask kafka up` is running"),
+        Some(state) => {
+            place.stop(&state)?;
+            println!("Kafka at {} is down", state.address);
+        }
     }
-    println!("Kafka at {} is down", state.address);
-    State::forget()
-}
-
-fn folder() -> PathBuf {
-    kafka_folder().join("up")
+    Ok(())
 }
 
 fn client_port(wanted: Option<u16>) -> Result<u16> {
@@ -98,6 +92,73 @@ stop:     cargo xtask kafka down",
     );
 }
 
+/// The one folder of the node, held against every other `up` and `down` while this lives: two nodes
+/// on the same data would destroy it.
+struct Place {
+    /// Without symbolic links, so that a node is recognised whichever way leads to it.
+    folder: PathBuf,
+    _lock: File,
+}
+
+impl Place {
+    fn enter() -> Result<Self> {
+        let folder = kafka_folder().join("up");
+        let opening = || Error::io(format!("opening {}", folder.display()));
+        fs::create_dir_all(&folder).map_err(opening())?;
+        let folder = folder.canonicalize().map_err(opening())?;
+        let lock = File::create(folder.join("lock")).map_err(opening())?;
+        lock.lock().map_err(opening())?;
+        Ok(Self {
+            folder,
+            _lock: lock,
+        })
+    }
+
+    /// The node that [`Self::save`] noted, if it still runs.
+    fn running_node(&self) -> Result<Option<State>> {
+        let path = self.state_file();
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text =
+            fs::read_to_string(&path).map_err(Error::io(format!("reading {}", path.display())))?;
+        let state = State::parse(&text)
+            .ok_or_else(|| Error::Failed(format!("{} is damaged: remove it", path.display())))?;
+        Ok(self.is_node(state.pid).then_some(state))
+    }
+
+    fn save(&self, state: &State) -> Result<()> {
+        let path = self.state_file();
+        fs::write(&path, format!("{} {}\n", state.pid, state.address))
+            .map_err(Error::io(format!("writing {}", path.display())))
+    }
+
+    fn stop(&self, state: &State) -> Result<()> {
+        let gone = || Ok(!self.is_node(state.pid));
+        process::signal(state.pid, Signal::TERM)?;
+        if !process::wait_until_gone(gone)? {
+            process::signal(state.pid, Signal::KILL)?;
+            process::wait_until_gone(gone)?;
+        }
+        let path = self.state_file();
+        fs::remove_file(&path).map_err(Error::io(format!("removing {}", path.display())))
+    }
+
+    /// Whether the process is a node in this folder: its id may have gone to somebody else.
+    fn is_node(&self, pid: u32) -> bool {
+        let properties = self.folder.join("server.properties");
+        let properties = properties.as_os_str().as_encoded_bytes();
+        let command_line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        command_line
+            .split(|byte| *byte == 0)
+            .any(|argument| argument == properties)
+    }
+
+    fn state_file(&self) -> PathBuf {
+        self.folder.join("running")
+    }
+}
+
 /// Which process `up` started, kept in a file for `down`.
 struct State {
     pid: u32,
@@ -105,52 +166,12 @@ struct State {
 }
 
 impl State {
-    fn path() -> PathBuf {
-        folder().join("running")
-    }
-
-    fn save(&self) -> Result<()> {
-        let path = Self::path();
-        fs::write(&path, format!("{} {}\n", self.pid, self.address))
-            .map_err(Error::io(format!("writing {}", path.display())))
-    }
-
-    fn forget() -> Result<()> {
-        let path = Self::path();
-        if path.exists() {
-            fs::remove_file(&path).map_err(Error::io(format!("removing {}", path.display())))?;
-        }
-        Ok(())
-    }
-
-    fn of_running_node() -> Result<Option<Self>> {
-        let path = Self::path();
-        if !path.exists() {
-            return Ok(None);
-        }
-        let text =
-            fs::read_to_string(&path).map_err(Error::io(format!("reading {}", path.display())))?;
-        let state = Self::parse(&text)
-            .ok_or_else(|| Error::Failed(format!("{} is damaged: remove it", path.display())))?;
-        Ok(state.is_running().then_some(state))
-    }
-
     fn parse(text: &str) -> Option<Self> {
         let (pid, address) = text.trim_end().split_once(' ')?;
         Some(Self {
             pid: pid.parse().ok()?,
             address: address.to_owned(),
         })
-    }
-
-    /// Whether the process still is our node: its id may have gone to somebody else since.
-    fn is_running(&self) -> bool {
-        let properties = folder().join("server.properties");
-        let properties = properties.as_os_str().as_encoded_bytes();
-        let command_line = fs::read(format!("/proc/{}/cmdline", self.pid)).unwrap_or_default();
-        command_line
-            .split(|byte| *byte == 0)
-            .any(|argument| argument == properties)
     }
 }
 
@@ -160,11 +181,13 @@ mod tests {
 
     #[test]
     fn a_process_that_is_not_our_node_is_never_taken_for_it() {
-        let state = State {
-            pid: std::process::id(),
-            address: String::new(),
+        let folder = std::env::temp_dir();
+        let lock = File::open(&folder).unwrap();
+        let place = Place {
+            folder,
+            _lock: lock,
         };
-        assert!(!state.is_running());
+        assert!(!place.is_node(std::process::id()));
     }
 
     #[test]
