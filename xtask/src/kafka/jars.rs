@@ -70,7 +70,7 @@ fn fetch(folder: &Path) -> Result<()> {
 
 fn pom_xml() -> String {
     format!(
-        r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
+        r"<project>
   <modelVersion>4.0.0</modelVersion>
   <groupId>event-kafka</groupId>
   <artifactId>test-broker</artifactId>
@@ -89,6 +89,6 @@ fn pom_xml() -> String {
     </dependency>
   </dependencies>
 </project>
-"#
+"
     )
 }
