@@ -21,6 +21,10 @@ const MARK_INTERVAL: Duration = Duration::from_millis(40);
 /// No record of a mark's range was published later than this after the mark.
 const MARK_SPAN: Duration = MARK_INTERVAL.saturating_add(COARSE_RESOLUTION);
 
+/// More than a record takes beside its key, value and headers: its length, attributes, timestamp,
+/// offset, and the lengths of key and value.
+const MAX_FRAMING: usize = 5 + 1 + 10 + 5 + 5 + 5;
+
 /// When a batch is full.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BatchLimits {
@@ -48,9 +52,16 @@ pub(crate) struct Entry<'a, H: RecordHeaders + ?Sized> {
 }
 
 impl<H: RecordHeaders + ?Sized> Entry<'_, H> {
-    /// What a batch of this record alone takes on the wire.
-    pub(crate) fn size_alone(&self) -> usize {
-        BATCH_HEADER_LEN + self.fields(0, 0).encoded_len()
+    /// What a batch of this record alone takes on the wire, if that is more than `limit`.
+    pub(crate) fn size_beyond(&self, limit: usize) -> Option<usize> {
+        let len = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+        let content = len(self.key) + len(self.value) + self.headers.encoded_len();
+        if BATCH_HEADER_LEN + MAX_FRAMING + content <= limit {
+            // Nearly always: the exact size need not be known.
+            return None;
+        }
+        let size = BATCH_HEADER_LEN + self.fields(0, 0).encoded_len();
+        (size > limit).then_some(size)
     }
 
     fn fields(&self, timestamp_delta: i64, offset_delta: i32) -> RecordFields<'_, H> {

@@ -160,7 +160,7 @@ impl Topic {
             opaque: record.opaque,
             completion,
         };
-        self.check(record, entry.size_alone())?;
+        self.check(record, &entry)?;
         let budget = self.core.memory.budget();
         if !budget.messages().take(1) {
             return Err(self.core.too_many_messages());
@@ -172,9 +172,13 @@ impl Topic {
         accepted
     }
 
-    fn check(&self, record: &Record<'_>, size: usize) -> Result<(), PublishError> {
+    fn check(
+        &self,
+        record: &Record<'_>,
+        entry: &Entry<'_, [Header<'_>]>,
+    ) -> Result<(), PublishError> {
         let limit = self.core.settings.message_max_bytes;
-        if size > limit {
+        if let Some(size) = entry.size_beyond(limit) {
             return Err(PublishError::MessageTooLarge { size, limit });
         }
         match record.timestamp {
