@@ -511,6 +511,13 @@ impl fmt::Display for ConnectionError {
 
 impl std::error::Error for ConnectionError {}
 
+impl Trouble {
+    /// Whether nothing is wrong: this side ended a connection that it did not need.
+    pub(crate) fn is_orderly(&self) -> bool {
+        matches!(self, Self::Idle | Self::Dismissed)
+    }
+}
+
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -193,11 +193,6 @@ impl ReportQueue {
         std::mem::take(&mut *self.settled.lock())
     }
 
-    /// Whether nothing waits.
-    pub fn is_empty(&self) -> bool {
-        self.settled.lock().is_empty()
-    }
-
     /// Notified when reports arrive where there were none.
     pub fn arrived(&self) -> &Signal {
         &self.arrived

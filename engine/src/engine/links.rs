@@ -72,7 +72,6 @@ impl Engine {
         self.cluster.refresh.lost(conn);
         let id = connection.node;
         let shipments = connection.into_shipments();
-        let idle = matches!(error.trouble, Trouble::Idle | Trouble::Dismissed);
         // Brokers close connections that are idle for long: that is no news.
         let unneeded = matches!(error.trouble, Trouble::Lost { .. })
             && shipments.is_empty()
@@ -84,7 +83,7 @@ impl Engine {
         {
             self.back_off(id, error, unneeded, now);
         }
-        if !idle {
+        if !error.trouble.is_orderly() {
             // Its partitions may have another leader by now.
             self.cluster.refresh.want();
         }
@@ -96,19 +95,13 @@ impl Engine {
         self.serve(id, now);
     }
 
-    pub(super) fn back_off(
-        &mut self,
-        id: NodeId,
-        error: &ConnectionError,
-        unneeded: bool,
-        now: Time,
-    ) {
+    fn back_off(&mut self, id: NodeId, error: &ConnectionError, unneeded: bool, now: Time) {
         let settings = &self.core.settings;
         let (first, max) = (settings.reconnect_backoff, settings.reconnect_backoff_max);
         let Some(node) = self.cluster.get_mut(id) else {
             return;
         };
-        if matches!(error.trouble, Trouble::Idle | Trouble::Dismissed) {
+        if error.trouble.is_orderly() {
             node.link = Link::Down;
             debug!("{error}");
             return;
