@@ -120,6 +120,21 @@ impl Connection {
         self.pending.len() + usize::from(self.unanswered.is_some())
     }
 
+    /// Whether an answer to Metadata is still to come.
+    pub(crate) fn awaits_metadata(&self) -> bool {
+        let mut purposes = self.pending.iter().map(|pending| &pending.purpose);
+        purposes.any(|purpose| matches!(purpose, Purpose::Metadata))
+    }
+
+    /// Until when the oldest unanswered request has to be answered. All requests have the same
+    /// time, so this also tells for how long it has been unanswered.
+    pub(crate) fn oldest_deadline(&self) -> Time {
+        let answer = self.pending.front().map(|pending| pending.deadline);
+        let written = self.unanswered.as_ref().map(|(_, deadline)| *deadline);
+        let earliest = answer.into_iter().chain(written).min();
+        earliest.unwrap_or(Time::NEVER)
+    }
+
     /// A request that is ready to be written.
     pub(crate) fn next_output(&mut self) -> Option<Transmit> {
         self.outbox.pop_front()
@@ -308,14 +323,7 @@ impl Connection {
 
     /// When to call [`Connection::overdue`].
     pub(crate) fn deadline(&self, settings: &Settings) -> Time {
-        // All requests have the same time: the oldest is the first that is overdue.
-        let answer = self.pending.front().map(|pending| pending.deadline);
-        let written = self.unanswered.as_ref().map(|(_, deadline)| *deadline);
-        let earliest = answer
-            .into_iter()
-            .chain(written)
-            .min()
-            .unwrap_or(Time::NEVER);
+        let earliest = self.oldest_deadline();
         match self.state {
             State::Opening | State::Handshake => earliest.min(self.setup_deadline),
             State::Ready(_) if earliest == Time::NEVER => self.idle_deadline(settings),

@@ -30,6 +30,11 @@ impl<K: Copy + Ord + Hash> Timers<K> {
         self.heap.push(Reverse((at, key)));
     }
 
+    /// Does not fire `key` until it is armed again.
+    pub(crate) fn disarm(&mut self, key: K) {
+        self.armed.remove(&key);
+    }
+
     /// A timer that is due, which is then armed no more.
     pub(crate) fn pop(&mut self, now: Time) -> Option<K> {
         if self.next() > now {
@@ -72,6 +77,20 @@ mod tests {
         assert_eq!(timers.pop(at(30)), Some('a'));
         assert_eq!(timers.pop(at(30)), Some('b'));
         assert_eq!(timers.pop(at(30)), None);
+        assert_eq!(timers.next(), Time::NEVER);
+    }
+
+    #[test]
+    fn a_disarmed_key_fires_no_more_until_it_is_armed_again() {
+        let mut timers = Timers::new();
+        timers.arm('a', at(10));
+        timers.disarm('a');
+        assert_eq!(timers.next(), Time::NEVER);
+        timers.arm('a', at(10));
+        timers.disarm('a');
+        timers.arm('a', at(20));
+        assert_eq!(timers.pop(at(19)), None);
+        assert_eq!(timers.pop(at(20)), Some('a'));
         assert_eq!(timers.next(), Time::NEVER);
     }
 

@@ -2,7 +2,7 @@
 
 mod refresh;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kafka_wire::message::MetadataBroker;
@@ -42,8 +42,7 @@ pub(crate) enum Link {
     Down,
     /// Not to be tried before then.
     Backoff(Time),
-    /// Since when the connection is being made.
-    Opening(ConnId, Time),
+    Opening(ConnId),
     Up(ConnId),
 }
 
@@ -66,7 +65,7 @@ impl Node {
 
     pub(crate) fn connection(&self) -> Option<ConnId> {
         match self.link {
-            Link::Opening(conn, _) | Link::Up(conn) => Some(conn),
+            Link::Opening(conn) | Link::Up(conn) => Some(conn),
             Link::Down | Link::Backoff(_) => None,
         }
     }
@@ -77,6 +76,8 @@ pub(crate) struct Cluster {
     nodes: BTreeMap<NodeId, Node>,
     /// Where the search for a broker to ask starts next time.
     turn: usize,
+    /// When the search took its last step, while there is one.
+    pub(crate) searched_at: Option<Time>,
     pub(crate) refresh: Refresh,
 }
 
@@ -98,6 +99,7 @@ impl Cluster {
         Self {
             nodes: nodes.collect(),
             turn: 0,
+            searched_at: None,
             refresh,
         }
     }
@@ -110,28 +112,35 @@ impl Cluster {
         self.nodes.get_mut(&id)
     }
 
-    /// The brokers that could be asked for metadata, best first: the cluster's own before the
-    /// bootstrap list, each time starting with another one.
-    pub(crate) fn candidates(&mut self) -> Vec<NodeId> {
-        let (mut bootstrap, mut own): (Vec<NodeId>, Vec<NodeId>) =
-            self.nodes.keys().partition(|id| id.is_bootstrap());
-        bootstrap.sort_by_key(|id| -id.0);
-        for group in [&mut own, &mut bootstrap] {
-            let turn = self.turn % group.len().max(1);
-            group.rotate_left(turn);
-        }
-        self.turn = self.turn.wrapping_add(1);
-        own.extend(bootstrap);
-        own
+    /// A broker to connect to, because some broker is needed: one of the cluster's own and one of
+    /// the bootstrap list in turns. All of the cluster may have moved, and trying its old addresses
+    /// takes long where nobody refuses a connection. An address that is being tried, or that must
+    /// not be tried yet, is not tried under a second name.
+    pub(crate) fn candidate(&mut self) -> Option<NodeId> {
+        let taken: BTreeSet<&Endpoint> = self
+            .nodes
+            .values()
+            .filter(|node| node.link != Link::Down)
+            .map(|node| &node.endpoint)
+            .collect();
+        let free = self.nodes.iter();
+        let free = free.filter(|(_, node)| !taken.contains(&node.endpoint));
+        let (bootstrap, own): (Vec<NodeId>, Vec<NodeId>) =
+            free.map(|(id, _)| *id).partition(|id| id.is_bootstrap());
+        let turn = self.turn;
+        self.turn = turn.wrapping_add(1);
+        let groups = match turn % 2 {
+            0 => [own, bootstrap],
+            _ => [bootstrap, own],
+        };
+        let group = groups.into_iter().find(|group| !group.is_empty())?;
+        Some(group[turn / 2 % group.len()])
     }
 
-    /// The connection that is in the making for longest, if any is.
-    pub(crate) fn opening_since(&self) -> Option<Time> {
-        let openings = self.nodes.values().filter_map(|node| match node.link {
-            Link::Opening(_, since) => Some(since),
-            _ => None,
-        });
-        openings.max()
+    /// Whether any connection is in the making.
+    pub(crate) fn is_opening(&self) -> bool {
+        let mut nodes = self.nodes.values();
+        nodes.any(|node| matches!(node.link, Link::Opening(_)))
     }
 
     /// What went wrong last, anywhere.

@@ -1,4 +1,8 @@
-//! When to ask for metadata: one request at a time, whoever wants it, and never a storm.
+//! When to ask for metadata: one question at a time, whoever wants the answer, and never a storm.
+//!
+//! A broker that hangs must not hold the question up until `socket.timeout.ms`: after [`PATIENCE`]
+//! another broker is asked as well, after twice that a third one, and so on. The first answer
+//! ends the question; those that come later are not listened to.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -10,12 +14,21 @@ use crate::time::Time;
 
 const JITTER: RangeInclusive<f64> = 0.8..=1.2;
 
+/// How long the first broker has for its answer before another one is asked as well. Long enough
+/// for a broker that is merely busy, short against every time-out of a message.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 #[derive(Debug)]
 pub(crate) struct Refresh {
     wanted: bool,
     /// A new topic waits: the usual distance to the last question does not apply.
     urgent: bool,
-    asked: Option<ConnId>,
+    /// Who was asked and has neither answered nor gone.
+    asked: Vec<ConnId>,
+    /// How many were asked since the last answer.
+    askings: u32,
+    /// When the next one is asked as well.
+    impatient_at: Time,
     /// Answers in a row that left something open.
     fruitless: u32,
     not_before: Time,
@@ -30,7 +43,9 @@ impl Refresh {
         Self {
             wanted: true,
             urgent: true,
-            asked: None,
+            asked: Vec::new(),
+            askings: 0,
+            impatient_at: Time::NEVER,
             fruitless: 0,
             not_before: Time::default(),
             stale_at: Time::NEVER,
@@ -52,28 +67,35 @@ impl Refresh {
 
     /// Whether a broker is to be asked now.
     pub(crate) fn is_due(&self, now: Time) -> bool {
-        self.asked.is_none() && now >= self.next_due()
+        now >= self.next_due()
     }
 
-    /// When a broker is to be asked, unless one is being asked already.
+    /// When a broker is to be asked: the first, or one more.
     pub(crate) fn next_due(&self) -> Time {
-        match (self.asked, self.wanted) {
-            (Some(_), _) => Time::NEVER,
-            (None, true) if self.urgent => Time::default(),
-            (None, true) => self.not_before,
-            (None, false) => self.stale_at,
+        match (self.asked.is_empty(), self.wanted) {
+            (false, _) => self.impatient_at,
+            (true, true) if self.urgent => Time::default(),
+            (true, true) => self.not_before,
+            (true, false) => self.stale_at,
         }
     }
 
-    pub(crate) fn ask(&mut self, conn: ConnId) {
+    pub(crate) fn ask(&mut self, conn: ConnId, now: Time) {
         self.wanted = false;
         self.urgent = false;
-        self.asked = Some(conn);
+        self.asked.push(conn);
+        self.askings += 1;
+        self.impatient_at = now.after(PATIENCE * (1 << (self.askings - 1).min(16)));
     }
 
-    /// An answer came: its connection may go.
-    pub(crate) fn heard(&mut self) {
-        self.asked = None;
+    /// An answer came. False if it is one that nobody waits for any more.
+    pub(crate) fn heard(&mut self, conn: ConnId) -> bool {
+        let awaited = self.asked.contains(&conn);
+        if awaited {
+            self.asked.clear();
+            self.askings = 0;
+        }
+        awaited
     }
 
     /// What the answer said is known. While it leaves something open that is needed, the next
@@ -89,11 +111,10 @@ impl Refresh {
         self.wanted |= !complete;
     }
 
-    /// The connection that was asked is gone.
+    /// A connection is gone. If it was the last that was asked, the question is open again.
     pub(crate) fn lost(&mut self, conn: ConnId) {
-        if self.asked == Some(conn) {
-            self.asked = None;
-            self.wanted = true;
-        }
+        let before = self.asked.len();
+        self.asked.retain(|asked| *asked != conn);
+        self.wanted |= before > 0 && self.asked.is_empty();
     }
 }

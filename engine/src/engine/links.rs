@@ -38,7 +38,7 @@ impl Engine {
         };
         let conn = ConnId(self.next_conn);
         self.next_conn += 1;
-        node.link = Link::Opening(conn, now);
+        node.link = Link::Opening(conn);
         let endpoint = node.endpoint.clone();
         let connection = Connection::new(id, endpoint.clone(), &self.core.settings, now);
         self.timers.arm(

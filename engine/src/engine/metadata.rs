@@ -1,5 +1,6 @@
 //! Metadata: whom to ask, and what an answer changes.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use kafka_wire::Uuid;
 use kafka_wire::message::{MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataTopic};
 
 use super::{Engine, Timer};
-use crate::cluster::{Changes, Link, NodeId};
+use crate::cluster::Changes;
 use crate::connection::{ConnId, ConnectionError, Trouble};
 use crate::time::Time;
 
@@ -22,17 +23,20 @@ impl Engine {
                 .arm(Timer::Refresh, self.cluster.refresh.next_due());
             return;
         }
-        let usable = self
-            .connections
-            .iter()
-            .filter(|(_, c)| c.versions().is_some());
-        match usable
-            .min_by_key(|(conn, c)| (c.in_flight(), **conn))
-            .map(|(conn, _)| *conn)
-        {
+        match self.readiest() {
             Some(conn) => self.ask_metadata(conn, now),
             None => self.find_broker(now),
         }
+    }
+
+    /// The connection whose broker is most likely to answer soon: none that has left something
+    /// unanswered for longer than others, and none that has this very question.
+    fn readiest(&self) -> Option<ConnId> {
+        let usable = self.connections.iter();
+        let usable = usable.filter(|(_, c)| c.versions().is_some() && !c.awaits_metadata());
+        let readiest = usable
+            .max_by_key(|(conn, c)| (c.oldest_deadline(), Reverse(c.in_flight()), Reverse(**conn)));
+        readiest.map(|(conn, _)| *conn)
     }
 
     pub(super) fn ask_metadata(&mut self, conn: ConnId, now: Time) {
@@ -54,7 +58,8 @@ impl Engine {
         let deadline = now.after(self.core.settings.request_timeout);
         match connection.ask_metadata(&request, deadline) {
             Ok(()) => {
-                self.cluster.refresh.ask(conn);
+                self.cluster.refresh.ask(conn, now);
+                self.cluster.searched_at = None;
                 self.sendable.push_back(conn);
                 self.timers.arm(Timer::Connection(conn), deadline);
             }
@@ -62,27 +67,30 @@ impl Engine {
         }
     }
 
-    /// Connects to some broker: another one whenever the last does not answer soon.
-    pub(super) fn find_broker(&mut self, now: Time) {
-        let next_try = self
-            .cluster
-            .opening_since()
-            .map(|since| since.after(NEXT_CANDIDATE));
-        if let Some(at) = next_try.filter(|at| *at > now) {
-            self.timers.arm(Timer::Refresh, at);
-            return;
+    /// Connects to some broker: to another one whenever the last does not answer soon. A
+    /// connection that is in the making for other reasons gets the same time.
+    fn find_broker(&mut self, now: Time) {
+        if self.cluster.is_opening() {
+            let last_step = *self.cluster.searched_at.get_or_insert(now);
+            let next_step = last_step.after(NEXT_CANDIDATE);
+            if next_step > now {
+                return self.timers.arm(Timer::Refresh, next_step);
+            }
         }
-        let candidates = self.cluster.candidates();
-        let down = |id: &NodeId| self.cluster.get(*id).is_some_and(|n| n.link == Link::Down);
-        if let Some(candidate) = candidates.into_iter().find(down) {
+        if let Some(candidate) = self.cluster.candidate() {
             self.connect(candidate, now);
+            self.cluster.searched_at = Some(now);
             self.timers.arm(Timer::Refresh, now.after(NEXT_CANDIDATE));
         }
     }
 
     /// Takes over what an answer to Metadata says.
-    pub(super) fn learn(&mut self, response: &MetadataResponse<'_>, now: Time) {
-        self.cluster.refresh.heard();
+    pub(super) fn learn(&mut self, conn: ConnId, response: &MetadataResponse<'_>, now: Time) {
+        if !self.cluster.refresh.heard(conn) {
+            return;
+        }
+        // Nobody else needs to be asked.
+        self.timers.disarm(Timer::Refresh);
         let changes = self.cluster.update(&response.brokers);
         self.apply(changes, now);
         let answers = response.topics.iter();

@@ -210,7 +210,7 @@ impl Engine {
         match connection.receive(frame, now) {
             Ok(Answer::Again) => {}
             Ok(Answer::Ready) => self.ready(conn, now),
-            Ok(Answer::Metadata(response)) => self.learn(&response, now),
+            Ok(Answer::Metadata(response)) => self.learn(conn, &response, now),
             Ok(Answer::Produce(response, shipments)) => {
                 self.produced(conn, &response, shipments, now);
             }

@@ -145,6 +145,46 @@ fn the_cluster_is_found_again_when_all_its_brokers_have_new_addresses() {
 }
 
 #[test]
+fn a_cluster_that_moved_away_is_found_by_its_bootstrap_address_though_old_addresses_swallow_all() {
+    let mut cluster = Cluster::new(40).with_topic("t", 40);
+    cluster.aliases.insert(endpoint("front"), 7);
+    let settings = Settings {
+        bootstrap: vec![endpoint("gone"), endpoint("front")],
+        ..Settings::default()
+    };
+    cluster.black_holes.insert(endpoint("gone"));
+    let mut world = World::new(cluster, settings);
+    let topic = world.topic("t");
+    world.publish(&topic, &Message::of(10).to(0));
+    world.run_dry(secs(1));
+    for id in 1..=40 {
+        world.crash(id, Reach::Up);
+        world
+            .cluster
+            .black_holes
+            .insert(endpoint(&format!("b{id}")));
+        world.cluster.broker(id).endpoint = endpoint(&format!("new{id}"));
+    }
+    world.publish(&topic, &Message::of(10).to(0));
+    world.run_dry(secs(3));
+    world.verify();
+}
+
+#[test]
+fn an_address_under_two_names_is_tried_as_one() {
+    let bootstrap = vec![endpoint("b1"), endpoint("b1")];
+    let settings = Settings {
+        bootstrap,
+        ..Settings::default()
+    };
+    let mut cluster = Cluster::new(1).with_topic("t", 1);
+    cluster.black_holes.insert(endpoint("b1"));
+    let mut world = World::new(cluster, settings);
+    world.run_for(secs(29));
+    assert_eq!(world.connects.len(), 1);
+}
+
+#[test]
 fn a_broker_that_does_not_know_our_apiversions_is_asked_in_its_own() {
     for newest in 0..=4 {
         let mut cluster = Cluster::new(1).with_topic("t", 1);

@@ -2,7 +2,7 @@
 
 use kafka_engine::settings::{Settings, TopicSettings};
 use kafka_wire::ApiKey::{Metadata, Produce};
-use kafka_wire::ErrorCode;
+use kafka_wire::{ErrorCode, VersionRange};
 
 use crate::support::{Cluster, Fault, Message, Reach, World, millis, secs};
 
@@ -232,22 +232,126 @@ fn without_a_refresh_interval_an_idle_producer_sleeps_for_ever() {
     world.verify();
 }
 
+/// Two brokers, both connected: the first falls silent, the second leads everything from then on.
+fn world_with_a_silent_broker() -> World {
+    let mut world = World::new(Cluster::new(2).with_topic("t", 2), Settings::default());
+    let topic = world.topic("t");
+    for partition in 0..2 {
+        world.publish(&topic, &Message::of(10).to(partition));
+    }
+    world.run_dry(secs(1));
+    world.cluster.broker(1).reach = Reach::Hangs;
+    world.cluster.create("u", 1);
+    world.cluster.lead("u", 0, Some(2));
+    world
+}
+
 #[test]
-fn a_question_goes_to_a_broker_that_answers_once_the_silent_one_has_timed_out() {
-    let settings = Settings {
-        request_timeout: secs(5),
-        ..Settings::default()
-    };
-    let mut world = World::new(Cluster::new(2).with_topic("t", 1), settings);
-    world.cluster.lead("t", 0, Some(2));
+fn a_broker_that_hangs_does_not_hold_up_what_another_one_knows() {
+    let mut world = world_with_a_silent_broker();
+    let (known, new) = (world.topic("t"), world.topic("u"));
+    let early = world.publish(&known, &Message::of(10).to(1));
+    world.publish(&new, &Message::of(10));
+    world.run_for(millis(100));
+    assert_eq!(world.offset(early), 1, "others go on as if nothing were");
+    world.run_dry(millis(2_000));
+    assert_eq!(world.requests_of(Metadata, 1), 2);
+    // What needs metadata next does not even try the silent one.
+    world.cluster.create("v", 1);
+    world.cluster.lead("v", 0, Some(2));
+    let newer = world.topic("v");
+    world.publish(&newer, &Message::of(10));
+    world.run_dry(millis(200));
+    assert_eq!(world.requests_of(Metadata, 1), 2);
+    world.verify();
+}
+
+#[test]
+fn a_broker_that_is_not_connected_yet_is_asked_when_all_others_hang() {
+    let mut cluster = Cluster::new(3).with_topic("t", 1);
+    cluster.lead("t", 0, Some(1));
+    let mut world = World::new(cluster, Settings::default());
     let topic = world.topic("t");
     world.publish(&topic, &Message::of(10));
     world.run_dry(secs(1));
+    assert_eq!(world.connections(), 1);
     world.cluster.broker(1).reach = Reach::Hangs;
-    let other = world.topic("u");
+    world.cluster.broker(2).reach = Reach::Hangs;
     world.cluster.create("u", 1);
-    world.cluster.lead("u", 0, Some(2));
-    world.publish(&other, &Message::of(10));
-    world.run_dry(secs(7));
+    world.cluster.lead("u", 0, Some(3));
+    let new = world.topic("u");
+    world.publish(&new, &Message::of(10));
+    world.run_dry(secs(4));
+    world.verify();
+}
+
+#[test]
+fn brokers_that_all_hang_are_asked_once_each_and_ever_more_slowly() {
+    let mut cluster = Cluster::new(8).with_topic("t", 8);
+    for partition in 0..8 {
+        cluster.lead("t", partition, Some(1 + partition as i32));
+    }
+    let settings = Settings {
+        metadata_refresh_interval: Some(secs(100)),
+        ..Settings::default()
+    };
+    let mut world = World::new(cluster, settings);
+    let topic = world.topic("t");
+    for partition in 0..8 {
+        world.publish(&topic, &Message::of(10).to(partition));
+    }
+    world.run_dry(secs(1));
+    world.run_for(secs(98));
+    for id in 1..=8 {
+        world.cluster.broker(id).reach = Reach::Hangs;
+    }
+    world.requests.clear();
+    world.run_for(secs(60));
+    let asked: Vec<u64> = world.requests.iter().map(|(at, ..)| at.as_secs()).collect();
+    let waits: Vec<u64> = asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!(waits, [2, 4, 8, 16], "at {asked:?}");
+    for id in 1..=8 {
+        assert!(world.requests_of(Metadata, id) <= 1);
+        world.cluster.broker(id).reach = Reach::Up;
+    }
+    world.run_for(secs(100));
+    world.publish(&topic, &Message::of(10));
+    world.run_dry(secs(1));
+    world.verify();
+}
+
+#[test]
+fn a_slow_answer_that_was_overtaken_is_not_listened_to() {
+    let mut cluster = Cluster::new(3).with_topic("t", 2);
+    for id in 1..=3 {
+        // Without leader epochs, which would unmask it.
+        let range = VersionRange { min: 0, max: 5 };
+        cluster.broker(id).offers.insert(Metadata, range);
+    }
+    let mut world = World::new(cluster, Settings::default());
+    let topic = world.topic("t");
+    for partition in 0..2 {
+        world.publish(&topic, &Message::of(10).to(partition));
+    }
+    world.run_dry(secs(1));
+    for id in 1..=2 {
+        let slow = Fault::Slow(secs(9 - 4 * id as u64));
+        world.cluster.broker(id).script(Metadata, [slow]);
+    }
+    world.topic("u");
+    world.run_for(secs(1));
+    // The one that was asked first still says that broker 1 leads; the second answers before it.
+    for partition in 0..2 {
+        world.cluster.lead("t", partition, Some(3));
+    }
+    world.run_for(secs(7));
+    assert_eq!(world.connects.len(), 2, "nothing was wrong with the answer");
+    world.cluster.produced.clear();
+    for partition in 0..2 {
+        world.publish(&topic, &Message::of(10).to(partition));
+    }
+    world.run_dry(secs(1));
+    let brokers: Vec<i32> = world.cluster.produced.iter().map(|p| p.broker).collect();
+    assert_eq!(brokers, [3], "nobody else was sent anything");
     world.verify();
 }

@@ -14,6 +14,8 @@ use kafka_engine::report::{self, Completion, Delivered, Report};
 use kafka_engine::settings::{Acks, ReportMode, Settings, TopicSettings};
 use kafka_engine::time::{Clock, Time};
 use kafka_engine::{ConnId, Engine, Event, Purge, Undelivered};
+use kafka_wire::ApiKey;
+use kafka_wire::message::decode_request_header;
 use kafka_wire::record::Header;
 
 use super::clock::ManualClock;
@@ -35,6 +37,8 @@ pub(crate) struct World {
     pub(crate) outcomes: BTreeMap<u64, Outcome>,
     /// Connections that were asked for, and when.
     pub(crate) connects: Vec<(Duration, String)>,
+    /// Requests that were written: when, to which broker, and of which API.
+    pub(crate) requests: Vec<(Duration, i32, ApiKey)>,
     /// Whether reports are taken as soon as they are there.
     pub(crate) takes_reports: bool,
     engine: Engine,
@@ -119,6 +123,7 @@ impl World {
             accumulator,
             outcomes: BTreeMap::new(),
             connects: Vec::new(),
+            requests: Vec::new(),
             takes_reports: true,
             links: HashMap::new(),
             mail: BTreeMap::new(),
@@ -292,6 +297,13 @@ impl World {
         for conn in conns.map(|(conn, _)| *conn).collect::<Vec<_>>() {
             self.post(self.clock.now(), Mail::Answer(conn, frame.clone()));
         }
+    }
+
+    /// How many requests of an API a broker was sent, answered or not.
+    pub(crate) fn requests_of(&self, api: ApiKey, broker: i32) -> usize {
+        let requests = self.requests.iter();
+        let matching = requests.filter(|(_, to, of)| (*to, *of) == (broker, api));
+        matching.count()
     }
 
     /// Connections that are open or in the making.
@@ -607,9 +619,15 @@ impl World {
     /// Brings a request to its broker.
     fn carry(&mut self, conn: ConnId, frame: &[u8]) {
         let now = self.clock.now();
-        let Some(link) = self.links.get_mut(&conn).filter(|link| !link.hangs) else {
+        let Some(link) = self.links.get_mut(&conn) else {
             return;
         };
+        let (header, _) = decode_request_header(frame).expect("a request header");
+        let request = (self.clock.elapsed(), link.broker, header.api);
+        self.requests.push(request);
+        if link.hangs {
+            return;
+        }
         match self.cluster.handle(link.broker, frame, now) {
             Reply::Answer(delay, answer) => {
                 let at = now.after(delay).max(link.last_answer);
