@@ -34,7 +34,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use xtask::kafka::Node;
+use xtask::kafka;
 
 pub(crate) use cluster::{Cluster, Record};
 pub(crate) use private_node::PrivateNode;
@@ -51,7 +51,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The broker that the tests share: that of `EVENT_KAFKA_TEST_BOOTSTRAP`, otherwise one started for
 /// this test binary. `None` after saying that the test is skipped, when brokers are left out.
 pub(crate) fn cluster() -> Option<&'static Cluster> {
-    static CLUSTER: OnceLock<(Cluster, Option<Node>)> = OnceLock::new();
+    static CLUSTER: OnceLock<(Cluster, Option<kafka::Cluster>)> = OnceLock::new();
     if without_broker() {
         return None;
     }
@@ -59,7 +59,7 @@ pub(crate) fn cluster() -> Option<&'static Cluster> {
         Ok(bootstrap) => (Cluster::new(bootstrap), None),
         Err(_) => {
             let node = start_node();
-            (Cluster::new(node.address().to_string()), Some(node))
+            (Cluster::new(node.bootstrap()), Some(node))
         }
     });
     Some(cluster)
@@ -98,8 +98,9 @@ fn without_broker() -> bool {
     left_out
 }
 
-fn start_node() -> Node {
-    Node::start().unwrap_or_else(|error| panic!("no broker for the tests: {error}"))
+fn start_node() -> kafka::Cluster {
+    kafka::Cluster::start(&kafka::Options::default())
+        .unwrap_or_else(|error| panic!("no broker for the tests: {error}"))
 }
 
 /// Asks until there is an answer; panics with `what` when patience runs out. A broker announces

@@ -13,7 +13,7 @@ mod test;
 use std::process::ExitCode;
 
 use arguments::Arguments;
-use xtask::kafka::{self, UpOptions};
+use xtask::kafka::{self, NodeCommand, Options, UpOptions};
 use xtask::{Error, Result};
 
 const USAGE: &str = "\
@@ -23,8 +23,11 @@ usage: cargo xtask COMMAND
   fuzz [--seconds S] [TARGET]
                        the fuzz targets, one after another, 60 s each unless told otherwise
   bench                what publishing costs its caller, in time and in instructions
-  kafka up [--port P] [--partitions N] [--fresh]
+  kafka up [--nodes 1|3] [--kafka VERSION] [--port P] [--partitions N] [--fresh]
                        a real Apache Kafka on loopback for hands-on work
+  kafka kill|stop|pause|resume|restart NODE
+                       what can happen to one of its nodes: SIGKILL, SIGTERM, SIGSTOP, SIGCONT, and
+                       started again on the same address and data
   kafka down           stops it; its data stays for the next `up` (without --fresh)
 ";
 
@@ -82,26 +85,47 @@ fn run_bench(arguments: &mut Arguments) -> Result<()> {
 }
 
 fn run_kafka(arguments: &mut Arguments) -> Result<()> {
-    match arguments.word().as_deref() {
-        Some("up") => {
-            let nodes: u16 = arguments.value("--nodes")?.unwrap_or(1);
-            let options = UpOptions {
-                port: arguments.value("--port")?,
-                partitions: arguments.value("--partitions")?,
-                fresh: arguments.flag("--fresh"),
-            };
-            arguments.finish()?;
-            if nodes != 1 {
-                let text = format!("--nodes {nodes}: a cluster has 1 node for now");
-                return Err(Error::Usage(text));
-            }
-            install::for_brokers()?;
-            kafka::up(&options)
-        }
+    let command = arguments.word();
+    match command.as_deref() {
+        Some("up") => kafka_up(arguments),
         Some("down") => {
             arguments.finish()?;
             kafka::down()
         }
-        _ => Err(Error::Usage("kafka wants `up` or `down`".to_owned())),
+        Some("kill") => kafka_node(NodeCommand::Kill, arguments),
+        Some("stop") => kafka_node(NodeCommand::Stop, arguments),
+        Some("pause") => kafka_node(NodeCommand::Pause, arguments),
+        Some("resume") => kafka_node(NodeCommand::Resume, arguments),
+        Some("restart") => kafka_node(NodeCommand::Restart, arguments),
+        _ => Err(Error::Usage(
+            "kafka wants `up`, `down`, `kill`, `stop`, `pause`, `resume` or `restart`".to_owned(),
+        )),
+    }
+}
+
+fn kafka_up(arguments: &mut Arguments) -> Result<()> {
+    let like = Options::default();
+    let cluster = Options {
+        nodes: arguments.value("--nodes")?.unwrap_or(like.nodes),
+        version: arguments.value("--kafka")?.unwrap_or(like.version),
+        partitions: arguments.value("--partitions")?.unwrap_or(like.partitions),
+        properties: like.properties,
+    };
+    let options = UpOptions {
+        cluster,
+        port: arguments.value("--port")?,
+        fresh: arguments.flag("--fresh"),
+    };
+    arguments.finish()?;
+    install::for_brokers()?;
+    kafka::up(&options)
+}
+
+fn kafka_node(command: NodeCommand, arguments: &mut Arguments) -> Result<()> {
+    let node = arguments.word();
+    arguments.finish()?;
+    match node.as_deref().map(str::parse) {
+        Some(Ok(id)) => kafka::command_node(command, id),
+        _ => Err(Error::Usage("a node is missing: 1, 2 or 3".to_owned())),
     }
 }

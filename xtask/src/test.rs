@@ -4,7 +4,7 @@ use std::env;
 use std::path::PathBuf;
 use std::process::{self, Command};
 
-use xtask::kafka::{KAFKA_VERSION, Node};
+use xtask::kafka::{Cluster, KAFKA_VERSION, Options};
 use xtask::{Error, Result};
 
 use crate::command::{cargo, output, run, run_by_line, target_folder};
@@ -43,7 +43,7 @@ enum Broker {
     Awaited,
     /// Named by the environment.
     Outside(String),
-    Own(Node),
+    Own(Cluster),
 }
 
 impl Session {
@@ -70,8 +70,8 @@ impl Session {
         self.steps.take("lints", lints)?;
         self.steps.take("dependencies", dependencies)?;
         if let Broker::Awaited = self.broker {
-            let node = self.steps.take("broker", start_broker)?;
-            self.broker = Broker::Own(node);
+            let cluster = self.steps.take("broker", start_broker)?;
+            self.broker = Broker::Own(cluster);
         }
         let (bootstrap, tally) = (self.broker.bootstrap(), &mut self.tally);
         let bootstrap = bootstrap.as_deref();
@@ -112,7 +112,7 @@ impl Broker {
         match self {
             Self::LeftOut | Self::Awaited => None,
             Self::Outside(bootstrap) => Some(bootstrap.clone()),
-            Self::Own(node) => Some(node.address().to_string()),
+            Self::Own(cluster) => Some(cluster.bootstrap()),
         }
     }
 }
@@ -123,12 +123,9 @@ impl std::fmt::Display for Broker {
             Self::LeftOut => write!(f, "none"),
             Self::Awaited => write!(f, "not started"),
             Self::Outside(bootstrap) => write!(f, "{bootstrap} (from {BOOTSTRAP})"),
-            Self::Own(node) => {
-                write!(
-                    f,
-                    "Apache Kafka {KAFKA_VERSION}, 1 node, {}",
-                    node.address()
-                )
+            Self::Own(cluster) => {
+                let bootstrap = cluster.bootstrap();
+                write!(f, "Apache Kafka {KAFKA_VERSION}, 1 node, {bootstrap}")
             }
         }
     }
@@ -159,10 +156,10 @@ fn documentation() -> Result<()> {
     run(cargo("doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings"))
 }
 
-fn start_broker() -> Result<Node> {
-    let node = Node::start()?;
-    println!("Apache Kafka {KAFKA_VERSION} at {}", node.address());
-    Ok(node)
+fn start_broker() -> Result<Cluster> {
+    let cluster = Cluster::start(&Options::default())?;
+    println!("Apache Kafka {KAFKA_VERSION} at {}", cluster.bootstrap());
+    Ok(cluster)
 }
 
 /// Without a broker the tests that need one skip themselves.

@@ -1,99 +1,158 @@
-//! `cargo xtask kafka up` and `down`: a node for hands-on work that outlives the command.
+//! `cargo xtask kafka ...`: a cluster for hands-on work that outlives the command.
 
+use std::fmt;
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 
 use super::layout::Layout;
-use super::{KAFKA_VERSION, ports, process, ready};
+use super::options::Options;
+use super::version::Version;
+use super::{ports, process, ready, storage};
 use crate::{Error, Result, kafka_folder};
 
 /// What `cargo xtask kafka up` was asked for.
 #[derive(Debug, Default)]
 pub struct UpOptions {
-    /// The port for clients; without it Kafka's own 9092 when it is free, otherwise any free port.
+    /// What the cluster shall be like.
+    pub cluster: Options,
+    /// The first node's port for clients, the others' following; without it Kafka's own 9092 and
+    /// those that follow when they are free, otherwise any free ports.
     pub port: Option<u16>,
-    /// Partitions of a topic that comes into being by its first use; without it 4.
-    pub partitions: Option<u16>,
-    /// Begin with empty storage instead of what the last node left.
+    /// Begin with empty storage instead of what the last cluster of this version and size left.
     pub fresh: bool,
 }
 
-/// Starts the node, unless it runs, and says how to use it.
+/// What can be done to a node of the cluster that is up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeCommand {
+    /// SIGKILL, as in a crash.
+    Kill,
+    /// SIGTERM, an orderly end.
+    Stop,
+    /// SIGSTOP: it keeps its connections and says nothing more.
+    Pause,
+    /// SIGCONT, after a pause.
+    Resume,
+    /// Start it again on the same address and data, after stopping it if it runs.
+    Restart,
+}
+
+/// Starts the cluster, unless it runs, and says how to use it.
 pub fn up(options: &UpOptions) -> Result<()> {
+    let wanted = &options.cluster;
+    wanted.check()?;
     let place = Place::enter()?;
-    if let Some(state) = place.running_node()? {
-        println!(
-            "Kafka is up already: {} (process {})",
-            state.address, state.pid
-        );
-        return Ok(());
+    if let Some(up) = place.running()? {
+        return up.expect_like(wanted).map(|()| println!("{up}"));
     }
-    let layout = Layout {
-        folder: place.folder.clone(),
-        client_port: client_port(options.port)?,
-        controller_port: ports::free()?,
-        partitions: options.partitions.unwrap_or(4),
+    let mut up = Up {
+        version: wanted.version.clone(),
+        size: wanted.nodes,
+        nodes: Vec::new(),
     };
-    if options.fresh {
-        layout.remove_data()?;
-    }
-    layout.write()?;
-    process::format(&layout)?;
-    let mut child = process::spawn(&layout)?;
-    let state = State {
-        pid: child.id(),
-        address: layout.address().to_string(),
-    };
-    place.save(&state)?;
-    if let Err(error) = ready::wait(&layout, &mut child) {
-        place.stop(&state)?;
+    let ports = client_ports(options.port, wanted.nodes)?;
+    let layouts = Layout::write_cluster(&up.folder(&place.folder), wanted, &ports)?;
+    let started = start(&place, &mut up, layouts, options.fresh);
+    if let Err(error) = started {
+        place.end(&up)?;
         return Err(error);
     }
-    print_usage(&state, &layout);
+    print_usage(&up);
     Ok(())
 }
 
-/// Stops the node that [`up`] started. Its data stays for the next [`up`].
+fn start(place: &Place, up: &mut Up, layouts: Vec<Layout>, fresh: bool) -> Result<()> {
+    let mut children = Vec::new();
+    for layout in layouts {
+        if fresh {
+            layout.remove_data()?;
+        }
+        storage::format(&layout)?;
+        let child = process::spawn(&layout)?;
+        up.nodes.push(Node {
+            pid: child.id(),
+            layout: layout.clone(),
+        });
+        children.push((child, layout));
+        // One by one, so that `down` knows every node, whatever happens to this command.
+        place.save(up)?;
+    }
+    up.wait_until_ready(|| {
+        let mut children = children.iter_mut();
+        children.try_for_each(|(child, layout)| process::expect_alive(child, layout))
+    })
+}
+
+/// Stops the cluster that [`up`] started. Its data stays for the next [`up`].
 pub fn down() -> Result<()> {
     let place = Place::enter()?;
-    match place.running_node()? {
+    match place.running()? {
         None => println!("no Kafka of `cargo xtask kafka up` is running"),
-        Some(state) => {
-            place.stop(&state)?;
-            println!("Kafka at {} is down", state.address);
+        Some(up) => {
+            place.end(&up)?;
+            println!("Apache Kafka {} at {} is down", up.version, up.bootstrap());
         }
     }
     Ok(())
 }
 
-fn client_port(wanted: Option<u16>) -> Result<u16> {
-    match wanted {
-        Some(port) if ports::is_free(port) => Ok(port),
-        Some(port) => Err(Error::Failed(format!(
-            "port {port} of 127.0.0.1 is taken; name another with --port, or none to get a free one"
+/// Does something to one node of the cluster that [`up`] started.
+pub fn command_node(command: NodeCommand, id: i32) -> Result<()> {
+    let place = Place::enter()?;
+    let mut up = place.running()?.ok_or_else(|| {
+        Error::Failed("no Kafka is up; start one with `cargo xtask kafka up`".to_owned())
+    })?;
+    let node = up.node(id)?;
+    match command {
+        NodeCommand::Kill => node.end(Signal::KILL)?,
+        NodeCommand::Stop => node.end(Signal::TERM)?,
+        NodeCommand::Pause => node.signal(Signal::STOP)?,
+        NodeCommand::Resume => node.signal(Signal::CONT)?,
+        NodeCommand::Restart => {
+            node.end(Signal::TERM)?;
+            let mut child = process::spawn(&node.layout)?;
+            node.pid = child.id();
+            let layout = node.layout.clone();
+            place.save(&up)?;
+            up.wait_until_ready(|| process::expect_alive(&mut child, &layout))?;
+        }
+    }
+    println!("{up}");
+    Ok(())
+}
+
+fn client_ports(first: Option<u16>, nodes: u16) -> Result<Vec<u16>> {
+    const KAFKAS_OWN: u16 = 9092;
+    let start = first.unwrap_or(KAFKAS_OWN);
+    let wanted: Vec<u16> = (start..=u16::MAX).take(nodes.into()).collect();
+    if wanted.len() < nodes.into() {
+        let text = format!("--port {start}: there are no {nodes} ports from there on");
+        return Err(Error::Usage(text));
+    }
+    match (first, wanted.iter().find(|port| !ports::is_free(**port))) {
+        (_, None) => Ok(wanted),
+        (None, Some(_)) => ports::several(nodes.into()),
+        (Some(_), Some(taken)) => Err(Error::Failed(format!(
+            "port {taken} of 127.0.0.1 is taken; name another with --port, or none to get free ones"
         ))),
-        None if ports::is_free(9092) => Ok(9092),
-        None => ports::free(),
     }
 }
 
-fn print_usage(state: &State, layout: &Layout) {
-    let State { pid, address } = state;
-    let log = layout.log();
+fn print_usage(up: &Up) {
+    let bootstrap = up.bootstrap();
     println!(
-        "Apache Kafka {KAFKA_VERSION} is up at {address} (process {pid}, log {log})
-
-publish:  cargo run -- publish \"kafka:{address}/sip\" hello
-read:     kcat -b {address} -C -t sip -e
-stop:     cargo xtask kafka down",
-        log = log.display(),
+        "{up}
+publish:  cargo run -- publish \"kafka:{bootstrap}/sip\" hello
+read:     kcat -b {bootstrap} -C -t sip -e
+disturb:  cargo xtask kafka kill|stop|pause|resume|restart NODE
+stop:     cargo xtask kafka down"
     );
 }
 
-/// The one folder of the node, held against every other `up` and `down` while this lives: two nodes
-/// on the same data would destroy it.
+/// The one folder for this work, held against every other command while this lives: two clusters on
+/// the same data would destroy it.
 struct Place {
     /// Without symbolic links, so that a node is recognised whichever way leads to it.
     folder: PathBuf,
@@ -114,44 +173,31 @@ impl Place {
         })
     }
 
-    /// The node that [`Self::save`] noted, if it still runs.
-    fn running_node(&self) -> Result<Option<State>> {
+    /// The cluster that [`Self::save`] noted, if any of it still runs.
+    fn running(&self) -> Result<Option<Up>> {
         let path = self.state_file();
         if !path.exists() {
             return Ok(None);
         }
         let text =
             fs::read_to_string(&path).map_err(Error::io(format!("reading {}", path.display())))?;
-        let state = State::parse(&text)
+        let up = Up::parse(&text, &self.folder)
             .ok_or_else(|| Error::Failed(format!("{} is damaged: remove it", path.display())))?;
-        Ok(self.is_node(state.pid).then_some(state))
+        let runs = up.nodes.iter().any(|node| node.state() != NodeState::Down);
+        Ok(runs.then_some(up))
     }
 
-    fn save(&self, state: &State) -> Result<()> {
+    fn save(&self, up: &Up) -> Result<()> {
         let path = self.state_file();
-        fs::write(&path, format!("{} {}\n", state.pid, state.address))
-            .map_err(Error::io(format!("writing {}", path.display())))
+        fs::write(&path, up.to_text()).map_err(Error::io(format!("writing {}", path.display())))
     }
 
-    fn stop(&self, state: &State) -> Result<()> {
-        let gone = || Ok(!self.is_node(state.pid));
-        process::signal(state.pid, Signal::TERM)?;
-        if !process::wait_until_gone(gone)? {
-            process::signal(state.pid, Signal::KILL)?;
-            process::wait_until_gone(gone)?;
+    fn end(&self, up: &Up) -> Result<()> {
+        for node in &up.nodes {
+            node.end(Signal::TERM)?;
         }
         let path = self.state_file();
         fs::remove_file(&path).map_err(Error::io(format!("removing {}", path.display())))
-    }
-
-    /// Whether the process is a node in this folder: its id may have gone to somebody else.
-    fn is_node(&self, pid: u32) -> bool {
-        let properties = self.folder.join("server.properties");
-        let properties = properties.as_os_str().as_encoded_bytes();
-        let command_line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        command_line
-            .split(|byte| *byte == 0)
-            .any(|argument| argument == properties)
     }
 
     fn state_file(&self) -> PathBuf {
@@ -159,19 +205,155 @@ impl Place {
     }
 }
 
-/// Which process `up` started, kept in a file for `down`.
-struct State {
-    pid: u32,
-    address: String,
+/// The cluster that `up` started, kept in a file for the commands that follow.
+#[derive(Debug)]
+struct Up {
+    version: Version,
+    /// How many nodes it is to have; fewer are in `nodes` until all are started.
+    size: u16,
+    nodes: Vec<Node>,
 }
 
-impl State {
-    fn parse(text: &str) -> Option<Self> {
-        let (pid, address) = text.trim_end().split_once(' ')?;
-        Some(Self {
-            pid: pid.parse().ok()?,
-            address: address.to_owned(),
+impl Up {
+    /// Each version and size has data of its own: none could read that of another.
+    fn folder(&self, place: &Path) -> PathBuf {
+        place.join(format!("kafka-{}-nodes-{}", self.version, self.size))
+    }
+
+    fn bootstrap(&self) -> String {
+        let addresses = self.nodes.iter().map(|node| node.layout.address());
+        let addresses: Vec<_> = addresses.map(|address| address.to_string()).collect();
+        addresses.join(",")
+    }
+
+    fn node(&mut self, id: i32) -> Result<&mut Node> {
+        let size = self.size;
+        let mut nodes = self.nodes.iter_mut();
+        let found = nodes.find(|node| node.layout.id == id);
+        found.ok_or_else(|| {
+            Error::Failed(format!(
+                "there is no node {id}; the cluster that is up has {size}"
+            ))
         })
+    }
+
+    fn expect_like(&self, wanted: &Options) -> Result<()> {
+        if (&self.version, self.size) == (&wanted.version, wanted.nodes) {
+            return Ok(());
+        }
+        Err(Error::Failed(format!(
+            "another cluster is up, Apache Kafka {} with {} node(s); end it with `cargo xtask kafka down`",
+            self.version, self.size
+        )))
+    }
+
+    fn wait_until_ready(&self, alive: impl FnMut() -> Result<()>) -> Result<()> {
+        let running = self.nodes.iter();
+        let running = running.filter(|node| node.state() == NodeState::Running);
+        let running: Vec<_> = running.map(|node| &node.layout).collect();
+        ready::wait(&running, self.size.into(), alive)
+    }
+
+    fn to_text(&self) -> String {
+        let mut text = format!("{} {}\n", self.version, self.size);
+        for Node { pid, layout } in &self.nodes {
+            text += &format!("{} {} {pid}\n", layout.id, layout.client_port);
+        }
+        text
+    }
+
+    fn parse(text: &str, place: &Path) -> Option<Self> {
+        let mut lines = text.lines();
+        let (version, size) = lines.next()?.split_once(' ')?;
+        let mut up = Self {
+            version: Version::new(version).ok()?,
+            size: size.parse().ok()?,
+            nodes: Vec::new(),
+        };
+        let folder = up.folder(place);
+        for line in lines {
+            let mut words = line.split(' ');
+            let mut word = || words.next();
+            let (id, port, pid) = (word()?.parse().ok()?, word()?, word()?.parse().ok()?);
+            let layout = Layout::new(&folder, id, port.parse().ok()?, up.version.clone());
+            up.nodes.push(Node { pid, layout });
+        }
+        (!up.nodes.is_empty()).then_some(up)
+    }
+}
+
+impl fmt::Display for Up {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (version, bootstrap) = (&self.version, self.bootstrap());
+        writeln!(f, "Apache Kafka {version} is up at {bootstrap}")?;
+        self.nodes
+            .iter()
+            .try_for_each(|node| writeln!(f, "  {node}"))
+    }
+}
+
+#[derive(Debug)]
+struct Node {
+    pid: u32,
+    layout: Layout,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NodeState {
+    Running,
+    Paused,
+    Down,
+}
+
+impl Node {
+    /// Whether the process is this node still: its id may have gone to somebody else.
+    fn state(&self) -> NodeState {
+        let proc = PathBuf::from(format!("/proc/{}", self.pid));
+        let command_line = fs::read(proc.join("cmdline")).unwrap_or_default();
+        let properties = self.layout.properties();
+        let properties = properties.as_os_str().as_encoded_bytes();
+        if !command_line
+            .split(|byte| *byte == 0)
+            .any(|argument| argument == properties)
+        {
+            return NodeState::Down;
+        }
+        // "PID (NAME) STATE ...", and a name may hold anything.
+        let stat = fs::read_to_string(proc.join("stat")).unwrap_or_default();
+        match stat.rsplit_once(") ") {
+            Some((_, state)) if state.starts_with('T') => NodeState::Paused,
+            _ => NodeState::Running,
+        }
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        if self.state() == NodeState::Down {
+            let id = self.layout.id;
+            let text = format!("node {id} is down; start it with `cargo xtask kafka restart {id}`");
+            return Err(Error::Failed(text));
+        }
+        process::signal(self.pid, signal)
+    }
+
+    /// Ends it if it is there.
+    fn end(&self, signal: Signal) -> Result<()> {
+        if self.state() == NodeState::Down {
+            return Ok(());
+        }
+        process::end(self.pid, signal, || Ok(self.state() == NodeState::Down))
+    }
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pid, layout } = self;
+        let (id, address, log) = (layout.id, layout.address(), layout.log());
+        match self.state() {
+            NodeState::Running => write!(f, "node {id}: {address}, process {pid}")?,
+            NodeState::Paused => write!(f, "node {id}: {address}, process {pid}, paused")?,
+            NodeState::Down => write!(f, "node {id}: {address}, down")?,
+        }
+        write!(f, ", log {}", log.display())
     }
 }
 
@@ -179,22 +361,40 @@ impl State {
 mod tests {
     use super::*;
 
+    fn node(pid: u32, id: i32) -> Node {
+        let layout = Layout::new(Path::new("up"), id, 9091, Version::default());
+        Node { pid, layout }
+    }
+
     #[test]
     fn a_process_that_is_not_our_node_is_never_taken_for_it() {
-        let folder = std::env::temp_dir();
-        let lock = File::open(&folder).unwrap();
-        let place = Place {
-            folder,
-            _lock: lock,
+        assert_eq!(node(std::process::id(), 1).state(), NodeState::Down);
+    }
+
+    #[test]
+    fn what_is_up_is_read_as_it_was_written() {
+        let up = Up {
+            version: Version::new("3.7.2").unwrap(),
+            size: 3,
+            nodes: vec![node(12, 1), node(13, 2)],
         };
-        assert!(!place.is_node(std::process::id()));
+        let read = Up::parse(&up.to_text(), Path::new("up")).unwrap();
+        assert_eq!(read.to_text(), up.to_text());
+        let folder = &read.nodes[1].layout.folder;
+        assert_eq!(folder, Path::new("up/kafka-3.7.2-nodes-3/node2"));
     }
 
     #[test]
     fn a_damaged_state_is_recognised() {
-        assert!(State::parse("12 127.0.0.1:9092\n").is_some());
-        for damaged in ["", "12", "twelve 127.0.0.1:9092"] {
-            assert!(State::parse(damaged).is_none(), "{damaged:?}");
+        for damaged in [
+            "",
+            "4.4.0 1",
+            "4.4.0\n1 9092 12",
+            "4.4.0 1\n1 9092",
+            "4.4.0 1\none 9092 12",
+            "../up 1\n1 9092 12",
+        ] {
+            assert!(Up::parse(damaged, Path::new("up")).is_none(), "{damaged:?}");
         }
     }
 }

@@ -3,19 +3,18 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{self, Command, Stdio};
+use std::process::{Command, Stdio};
 
+use super::cache::{self, remove};
+use super::version::Version;
 use crate::{Error, Result, kafka_folder};
 
-/// The version of Apache Kafka that the tests run against.
-pub const KAFKA_VERSION: &str = "4.4.0";
-
 /// The class path of a Kafka node; fetches the jars when they are not in the cache.
-pub(super) fn class_path() -> Result<OsString> {
-    let folder = kafka_folder().join(format!("jars-{KAFKA_VERSION}"));
-    if !folder.is_dir() {
-        fetch(&folder)?;
-    }
+///
+/// Always in the same order: a class archive holds for one class path only.
+pub(super) fn class_path(version: &Version) -> Result<OsString> {
+    let folder = kafka_folder().join(format!("jars-{version}"));
+    cache::once(&folder, |partial| fetch(version, partial))?;
     let mut jars = list(&folder)?;
     jars.sort();
     std::env::join_paths(jars).map_err(|error| {
@@ -31,44 +30,31 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>> {
         .collect()
 }
 
-/// Fetches into a folder of our own and renames it, so that the cache is complete or absent, whoever
-/// else fetches at the same time.
-fn fetch(folder: &Path) -> Result<()> {
-    let partial = folder.with_extension(format!("partial-{}", process::id()));
-    fs::create_dir_all(&partial).map_err(Error::io(format!("creating {}", partial.display())))?;
-    let pom = partial.join("pom.xml");
-    fs::write(&pom, pom_xml()).map_err(Error::io(format!("writing {}", pom.display())))?;
-
-    eprintln!("fetching Apache Kafka {KAFKA_VERSION} with Maven (once)");
+fn fetch(version: &Version, folder: &Path) -> Result<()> {
+    let pom = folder.with_added_extension("pom.xml");
+    fs::write(&pom, pom_xml(version)).map_err(Error::io(format!("writing {}", pom.display())))?;
+    eprintln!("fetching Apache Kafka {version} with Maven (once)");
     let output = Command::new("mvn")
         .args(["--quiet", "--batch-mode", "--file"])
         .arg(&pom)
         .arg("dependency:copy-dependencies")
-        .arg("-DoutputDirectory=jars")
+        .arg(format!("-DoutputDirectory={}", folder.display()))
         .stdin(Stdio::null())
         .output()
         .map_err(Error::io(
             "running mvn (`cargo xtask test` installs it on Debian)",
         ))?;
+    remove(&pom)?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stdout);
         return Err(Error::Failed(format!(
-            "Maven could not fetch Apache Kafka {KAFKA_VERSION}:\n{said}"
+            "Maven could not fetch Apache Kafka {version}:\n{said}"
         )));
     }
-
-    let renamed = fs::rename(partial.join("jars"), folder);
-    let removed = fs::remove_dir_all(&partial);
-    if folder.is_dir() {
-        return removed.map_err(Error::io(format!("removing {}", partial.display())));
-    }
-    renamed.map_err(Error::io(format!(
-        "moving the jars to {}",
-        folder.display()
-    )))
+    Ok(())
 }
 
-fn pom_xml() -> String {
+fn pom_xml(version: &Version) -> String {
     format!(
         r"<project>
   <modelVersion>4.0.0</modelVersion>
@@ -80,7 +66,7 @@ fn pom_xml() -> String {
     <dependency>
       <groupId>org.apache.kafka</groupId>
       <artifactId>kafka_2.13</artifactId>
-      <version>{KAFKA_VERSION}</version>
+      <version>{version}</version>
     </dependency>
     <dependency>
       <groupId>org.slf4j</groupId>

@@ -1,16 +1,22 @@
-//! A real Apache Kafka: one KRaft node on loopback, from Maven packages.
+//! A real Apache Kafka: a cluster of one or three KRaft nodes on loopback, from Maven packages.
 //!
-//! [`Node`] is for tests: it ends with its owner. [`up`] and [`down`] are for hands-on work: the node
-//! outlives the command that started it.
+//! [`Cluster`] is for tests: it ends with its owner. [`up`], [`down`] and [`command_node`] are for
+//! hands-on work: the nodes outlive the command that started them.
 
+mod archive;
+mod cache;
+mod cluster;
 mod hands_on;
 mod jars;
 mod layout;
-mod node;
+mod options;
 mod ports;
 mod process;
 mod ready;
+mod storage;
+mod version;
 
-pub use hands_on::{UpOptions, down, up};
-pub use jars::KAFKA_VERSION;
-pub use node::Node;
+pub use cluster::Cluster;
+pub use hands_on::{NodeCommand, UpOptions, command_node, down, up};
+pub use options::Options;
+pub use version::{KAFKA_VERSION, Version};

@@ -17,6 +17,11 @@ pub(super) fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
+/// So many of what [`free`] gives.
+pub(super) fn several(count: usize) -> Result<Vec<u16>> {
+    (0..count).map(|_| free()).collect()
+}
+
 /// A loopback port on which nobody listens and which this process has not handed out before.
 pub(super) fn free() -> Result<u16> {
     static TAKEN: AtomicU32 = AtomicU32::new(0);

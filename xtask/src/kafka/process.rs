@@ -1,14 +1,16 @@
 //! The Java process of a node: starting it, ending it, and seeing to it that nothing is left over.
 
+use std::ffi::OsStr;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::archive;
 use super::jars::class_path;
 use super::layout::Layout;
 use crate::{Error, Result};
@@ -20,37 +22,16 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// means that the starter is gone, however it died, and the node must go too.
 const WATCHDOG: &str = r#"read -r _ || { kill -9 "$1"; sleep 1; rm -rf -- "$2"; }"#;
 
-/// Gives the node's data folder its identity, unless it has one.
-pub(super) fn format(layout: &Layout) -> Result<()> {
-    if layout.data().join("meta.properties").exists() {
-        return Ok(());
-    }
-    // Any id will do: nodes with the same one never meet. This is "EventKafkaTests1" in base64.
-    const CLUSTER_ID: &str = "RXZlbnRLYWZrYVRlc3RzMQ";
-    let status = java(layout)?
-        .args([
-            "kafka.tools.StorageTool",
-            "format",
-            "--cluster-id",
-            CLUSTER_ID,
-            "--config",
-        ])
-        .arg(layout.properties())
-        .status()
-        .map_err(Error::io("running java"))?;
-    if !status.success() {
-        let log = layout.log_tail();
-        return Err(Error::Failed(format!(
-            "Kafka could not format its storage:\n{log}"
-        )));
-    }
-    Ok(())
+/// Starts the node's process.
+pub(super) fn spawn(layout: &Layout) -> Result<Child> {
+    spawn_with(layout, &archive::option(&layout.version)?)
 }
 
-/// Starts the node's process in a process group of its own: an interrupt from the terminal reaches
-/// only the command that the user runs, which then decides.
-pub(super) fn spawn(layout: &Layout) -> Result<Child> {
+/// In a process group of its own: an interrupt from the terminal reaches only the command that the
+/// user runs, which then decides.
+fn spawn_with(layout: &Layout, java_option: &OsStr) -> Result<Child> {
     java(layout)?
+        .arg(java_option)
         .arg("kafka.Kafka")
         .arg(layout.properties())
         .process_group(0)
@@ -70,6 +51,11 @@ impl Supervised {
         Self::watch(spawn(layout)?, &layout.data())
     }
 
+    /// The same with an option for Java instead of the class archive.
+    pub(super) fn start_with(layout: &Layout, java_option: &OsStr) -> Result<Self> {
+        Self::watch(spawn_with(layout, java_option)?, &layout.data())
+    }
+
     fn watch(mut java: Child, data: &Path) -> Result<Self> {
         let watchdog = Command::new("sh")
             .args(["-c", WATCHDOG, "watchdog"])
@@ -81,19 +67,30 @@ impl Supervised {
         match watchdog {
             Ok(watchdog) => Ok(Self { java, watchdog }),
             Err(error) => {
-                end(&mut java, Signal::KILL)?;
+                end_child(&mut java, Signal::KILL)?;
                 Err(Error::io("running sh")(error))
             }
         }
     }
 
-    pub(super) fn child(&mut self) -> &mut Child {
-        &mut self.java
+    pub(super) fn id(&self) -> u32 {
+        self.java.id()
+    }
+
+    /// An error if the process has ended by itself.
+    pub(super) fn expect_alive(&mut self, layout: &Layout) -> Result<()> {
+        expect_alive(&mut self.java, layout)
+    }
+
+    /// Sends a signal that does not end the process, which is alive or at least not waited for: its
+    /// id is nobody else's.
+    pub(super) fn signal(&mut self, how: Signal) -> Result<()> {
+        signal(self.id(), how)
     }
 
     /// Sends the signal and waits until the process is gone.
-    pub(super) fn end(mut self, signal: Signal) -> Result<()> {
-        let ended = end(&mut self.java, signal);
+    pub(super) fn end(mut self, signal: Signal) -> Result<ExitStatus> {
+        let ended = end_child(&mut self.java, signal);
         let mut pipe = self
             .watchdog
             .stdin
@@ -108,6 +105,15 @@ impl Supervised {
     }
 }
 
+/// An error if the process has ended by itself.
+pub(super) fn expect_alive(java: &mut Child, layout: &Layout) -> Result<()> {
+    let asking = Error::io("asking after Kafka's process");
+    match java.try_wait().map_err(asking)? {
+        Some(status) => Err(layout.failure(&format!("has ended by itself ({status})"))),
+        None => Ok(()),
+    }
+}
+
 /// Sends a signal to a process that may have ended already.
 pub(super) fn signal(pid: u32, signal: Signal) -> Result<()> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
@@ -118,34 +124,37 @@ pub(super) fn signal(pid: u32, signal: Signal) -> Result<()> {
     }
 }
 
-/// Asks `gone` until it says yes or the limit for an orderly stop has passed.
-pub(super) fn wait_until_gone(mut gone: impl FnMut() -> Result<bool>) -> Result<bool> {
+/// Sends the signal and waits until the process is `gone`; kills it when that takes too long.
+pub(super) fn end(pid: u32, how: Signal, mut gone: impl FnMut() -> Result<bool>) -> Result<()> {
+    signal(pid, how)?;
+    // A paused process heeds nothing but SIGKILL.
+    signal(pid, Signal::CONT)?;
     let deadline = Instant::now() + STOP_LIMIT;
+    let mut killed = false;
     while !gone()? {
-        if Instant::now() >= deadline {
-            return Ok(false);
+        if !killed && Instant::now() >= deadline {
+            signal(pid, Signal::KILL)?;
+            killed = true;
         }
         thread::sleep(Duration::from_millis(20));
-    }
-    Ok(true)
-}
-
-fn end(child: &mut Child, how: Signal) -> Result<()> {
-    let waiting = || Error::io("waiting for Kafka to end");
-    if child.try_wait().map_err(waiting())?.is_some() {
-        // Its process id may be somebody else's by now.
-        return Ok(());
-    }
-    signal(child.id(), how)?;
-    if !wait_until_gone(|| Ok(child.try_wait().map_err(waiting())?.is_some()))? {
-        child.kill().map_err(Error::io("killing Kafka"))?;
-        child.wait().map_err(waiting())?;
     }
     Ok(())
 }
 
+fn end_child(child: &mut Child, how: Signal) -> Result<ExitStatus> {
+    let waiting = || Error::io("waiting for Kafka to end");
+    // Asked first: the process id of one that was waited for may be somebody else's.
+    if child.try_wait().map_err(waiting())?.is_none() {
+        let pid = child.id();
+        end(pid, how, || {
+            Ok(child.try_wait().map_err(waiting())?.is_some())
+        })?;
+    }
+    child.wait().map_err(waiting())
+}
+
 /// Small and quick to start rather than fast: the broker is a fixture, not the thing measured.
-fn java(layout: &Layout) -> Result<Command> {
+pub(super) fn java(layout: &Layout) -> Result<Command> {
     let (out, err) = (layout.open_log()?, layout.open_log()?);
     let mut command = Command::new("java");
     command
@@ -153,7 +162,7 @@ fn java(layout: &Layout) -> Result<Command> {
         .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
         .arg("-Dorg.slf4j.simpleLogger.showDateTime=true")
         .arg("-cp")
-        .arg(class_path()?)
+        .arg(class_path(&layout.version)?)
         .stdin(Stdio::null())
         .stdout(out)
         .stderr(err);

@@ -1,62 +1,60 @@
-//! Whether a node answers as a cluster that can be worked with.
+//! Whether nodes answer as a cluster that can be worked with.
 //!
 //! Two requests, written out by hand: asking with the codec under test would make every broken codec
 //! look like a broken broker, and a Kafka library would multiply the time to build `xtask`.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::layout::Layout;
-use crate::{Error, Result};
+use crate::Result;
 
 const START_LIMIT: Duration = Duration::from_secs(120);
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
-/// Waits until the node is ready, has ended, or two minutes have passed.
-pub(super) fn wait(layout: &Layout, process: &mut Child) -> Result<()> {
-    let deadline = Instant::now() + START_LIMIT;
-    loop {
-        let why = match ask(layout.address()) {
-            Ok(()) => return Ok(()),
-            Err(why) => why,
-        };
-        let ended = process
-            .try_wait()
-            .map_err(Error::io("asking after Kafka's process"))?;
-        let trouble = match ended {
-            Some(status) => format!("Kafka ended while starting ({status})"),
-            None if Instant::now() >= deadline => {
-                format!(
-                    "Kafka was not ready after {} s ({why})",
-                    START_LIMIT.as_secs()
-                )
-            }
-            None => {
-                thread::sleep(Duration::from_millis(50));
-                continue;
-            }
-        };
-        let (log, tail) = (layout.log(), layout.log_tail());
-        return Err(Error::Failed(format!(
-            "{trouble}; {} ends with:\n{tail}",
-            log.display()
-        )));
+/// Waits until every one of these running nodes is ready and knows the others, for two minutes at
+/// most, or until `alive` has an error because one of them has ended.
+///
+/// Without a majority of the cluster's nodes no controller can be elected: nothing to wait for.
+pub(super) fn wait(
+    nodes: &[&Layout],
+    cluster_size: usize,
+    mut alive: impl FnMut() -> Result<()>,
+) -> Result<()> {
+    if nodes.len() <= cluster_size / 2 {
+        return Ok(());
     }
+    let deadline = Instant::now() + START_LIMIT;
+    let ids: Vec<i32> = nodes.iter().map(|node| node.id).collect();
+    for node in nodes {
+        while let Err(why) = ask(node.address(), &ids) {
+            alive()?;
+            if Instant::now() >= deadline {
+                let limit = START_LIMIT.as_secs();
+                return Err(node.failure(&format!("was not ready after {limit} s ({why})")));
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+    Ok(())
 }
 
-/// Ready means: a controller is known, and producer ids are handed out.
-fn ask(address: SocketAddr) -> io::Result<()> {
+/// Ready means: the nodes and a controller are known, and producer ids are handed out.
+fn ask(address: SocketAddr, nodes: &[i32]) -> io::Result<()> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(ANSWER_LIMIT))?;
 
     let metadata = exchange(&mut stream, METADATA_V4)?;
-    match controller(&mut Fields(&metadata)) {
-        Some(0..) => {}
-        Some(_) => return Err(io::Error::other("no controller yet")),
-        None => return Err(io::Error::other("a cut-off Metadata answer")),
+    let Some(view) = View::read(&mut Fields(&metadata)) else {
+        return Err(io::Error::other("a cut-off Metadata answer"));
+    };
+    if let Some(missing) = nodes.iter().find(|node| !view.brokers.contains(node)) {
+        return Err(io::Error::other(format!("node {missing} is not known yet")));
+    }
+    if view.controller < 0 {
+        return Err(io::Error::other("no controller yet"));
     }
     let init = exchange(&mut stream, INIT_PRODUCER_ID_V0)?;
     match init_producer_id_error(&mut Fields(&init)) {
@@ -87,19 +85,30 @@ fn exchange(stream: &mut TcpStream, request: &[u8]) -> io::Result<Vec<u8>> {
     Ok(answer)
 }
 
-/// The controller's id out of a Metadata v4 answer; negative while there is none.
-fn controller(answer: &mut Fields<'_>) -> Option<i32> {
-    let (_correlation, _throttle) = (answer.i32()?, answer.i32()?);
-    for _broker in 0..answer.i32()? {
-        let (_id, _host, _port, _rack) = (
-            answer.i32()?,
-            answer.string()?,
-            answer.i32()?,
-            answer.string()?,
-        );
+/// What a node knows of its cluster.
+#[derive(Debug, PartialEq, Eq)]
+struct View {
+    brokers: Vec<i32>,
+    /// Negative while there is none.
+    controller: i32,
+}
+
+impl View {
+    /// Reads a Metadata v4 answer.
+    fn read(answer: &mut Fields<'_>) -> Option<Self> {
+        let (_correlation, _throttle) = (answer.i32()?, answer.i32()?);
+        let mut brokers = Vec::new();
+        for _broker in 0..answer.i32()? {
+            brokers.push(answer.i32()?);
+            let (_host, _port, _rack) = (answer.string()?, answer.i32()?, answer.string()?);
+        }
+        let _cluster_id = answer.string()?;
+        let controller = answer.i32()?;
+        Some(Self {
+            brokers,
+            controller,
+        })
     }
-    let _cluster_id = answer.string()?;
-    answer.i32()
 }
 
 fn init_producer_id_error(answer: &mut Fields<'_>) -> Option<i16> {
@@ -138,22 +147,26 @@ impl<'a> Fields<'a> {
 mod tests {
     use super::*;
 
-    /// Correlation, throttle, one broker (id 1, "h", 9092, no rack), cluster "c", controller 1.
+    /// Correlation, throttle, one broker (id 7, "h", 9092, no rack), cluster "c", controller 1.
     const METADATA: &[u8] = &[
-        0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 1, b'h', 0, 0, 0x23, 0x84, 0xff, 0xff,
+        0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 7, 0, 1, b'h', 0, 0, 0x23, 0x84, 0xff, 0xff,
         0, 1, b'c', 0, 0, 0, 1,
     ];
 
     #[test]
-    fn the_controller_is_read_past_brokers_and_a_null_rack() {
-        assert_eq!(controller(&mut Fields(METADATA)), Some(1));
+    fn brokers_and_controller_are_read_past_a_null_rack() {
+        let view = View {
+            brokers: vec![7],
+            controller: 1,
+        };
+        assert_eq!(View::read(&mut Fields(METADATA)), Some(view));
     }
 
     #[test]
     fn a_cut_off_answer_is_no_answer() {
         for end in 0..METADATA.len() {
             assert_eq!(
-                controller(&mut Fields(&METADATA[..end])),
+                View::read(&mut Fields(&METADATA[..end])),
                 None,
                 "cut at {end}"
             );
