@@ -86,8 +86,14 @@ impl Cluster {
     }
 
     /// Stops a node in an orderly way (SIGTERM) and waits until it is gone. Its data stays.
+    ///
+    /// A node that is without a majority already is killed: it would wait for a controller to hand its
+    /// work to.
     pub fn stop(&mut self, id: i32) -> Result<()> {
-        self.node(id)?.end(Signal::TERM)
+        let running = self.nodes.iter_mut().filter_map(Node::running).count();
+        let orderly = ready::is_majority(running, self.nodes.len());
+        let signal = if orderly { Signal::TERM } else { Signal::KILL };
+        self.node(id)?.end(signal)
     }
 
     /// Kills a node (SIGKILL) as a crash would. Its data stays as it is.

@@ -29,7 +29,7 @@ pub struct UpOptions {
 pub enum NodeCommand {
     /// SIGKILL, as in a crash.
     Kill,
-    /// SIGTERM, an orderly end.
+    /// SIGTERM, an orderly end; SIGKILL where no majority is left to take its work.
     Stop,
     /// SIGSTOP: it keeps its connections and says nothing more.
     Pause,
@@ -104,14 +104,15 @@ pub fn command_node(command: NodeCommand, id: i32) -> Result<()> {
     let mut up = place.running()?.ok_or_else(|| {
         Error::Failed("no Kafka is up; start one with `cargo xtask kafka up`".to_owned())
     })?;
+    let orderly = up.orderly();
     let node = up.node(id)?;
     match command {
         NodeCommand::Kill => node.end(Signal::KILL)?,
-        NodeCommand::Stop => node.end(Signal::TERM)?,
+        NodeCommand::Stop => node.end(orderly)?,
         NodeCommand::Pause => node.signal(Signal::STOP)?,
         NodeCommand::Resume => node.signal(Signal::CONT)?,
         NodeCommand::Restart => {
-            node.end(Signal::TERM)?;
+            node.end(orderly)?;
             let mut child = process::spawn(&node.layout)?;
             node.pid = child.id();
             let layout = node.layout.clone();
@@ -194,7 +195,7 @@ impl Place {
 
     fn end(&self, up: &Up) -> Result<()> {
         for node in &up.nodes {
-            node.end(Signal::TERM)?;
+            node.end(up.orderly())?;
         }
         let path = self.state_file();
         fs::remove_file(&path).map_err(Error::io(format!("removing {}", path.display())))
@@ -248,10 +249,22 @@ impl Up {
     }
 
     fn wait_until_ready(&self, alive: impl FnMut() -> Result<()>) -> Result<()> {
+        ready::wait(&self.running(), self.size.into(), alive)
+    }
+
+    /// How to end a node: without a majority it would wait for a controller to hand its work to.
+    fn orderly(&self) -> Signal {
+        if ready::is_majority(self.running().len(), self.size.into()) {
+            Signal::TERM
+        } else {
+            Signal::KILL
+        }
+    }
+
+    fn running(&self) -> Vec<&Layout> {
         let running = self.nodes.iter();
         let running = running.filter(|node| node.state() == NodeState::Running);
-        let running: Vec<_> = running.map(|node| &node.layout).collect();
-        ready::wait(&running, self.size.into(), alive)
+        running.map(|node| &node.layout).collect()
     }
 
     fn to_text(&self) -> String {

@@ -14,6 +14,11 @@ use crate::Result;
 const START_LIMIT: Duration = Duration::from_secs(120);
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
+/// Whether so many nodes can elect a controller.
+pub(super) fn is_majority(nodes: usize, cluster_size: usize) -> bool {
+    nodes > cluster_size / 2
+}
+
 /// Waits until every one of these running nodes is ready and knows the others, for two minutes at
 /// most, or until `alive` has an error because one of them has ended.
 ///
@@ -23,7 +28,7 @@ pub(super) fn wait(
     cluster_size: usize,
     mut alive: impl FnMut() -> Result<()>,
 ) -> Result<()> {
-    if nodes.len() <= cluster_size / 2 {
+    if !is_majority(nodes.len(), cluster_size) {
         return Ok(());
     }
     let deadline = Instant::now() + START_LIMIT;
