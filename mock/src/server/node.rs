@@ -1,0 +1,230 @@
+//! One node: its addresses and its connections.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{Task, connection};
+use crate::fault::Reach;
+use crate::state::Shared;
+
+const BACKLOG: u32 = 1024;
+/// After a connection could not be taken: most likely there are no file descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// An address that belongs to the node even while nobody listens there.
+///
+/// A socket that is bound and does not listen refuses connections, and keeps the port from being
+/// given to somebody else or to a client that would connect to itself.
+#[derive(Debug)]
+pub(crate) struct Door {
+    socket: TcpSocket,
+    address: SocketAddr,
+}
+
+impl Door {
+    /// Takes an address; port 0 is any free one.
+    pub(crate) fn new(address: SocketAddr) -> io::Result<Self> {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // Connections that have just ended still occupy the port.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let address = socket.local_addr()?;
+        Ok(Self { socket, address })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+pub(super) struct Node {
+    id: i32,
+    shared: Arc<Shared>,
+    /// The first is the advertised one.
+    addresses: Vec<SocketAddr>,
+    stopped: bool,
+    /// What was done about `addresses`.
+    present: Reach,
+    /// Addresses at which nobody listens.
+    doors: Vec<Door>,
+    /// Addresses whose queue of new connections is full: the system lets further ones wait for ever.
+    holes: Vec<(TcpListener, TcpStream)>,
+    listeners: Tasks,
+    connections: Tasks,
+}
+
+/// Tasks that are ended together.
+#[derive(Clone, Default)]
+struct Tasks {
+    end: CancellationToken,
+    running: TaskTracker,
+}
+
+impl Node {
+    pub(super) fn new(id: i32, shared: Arc<Shared>, door: Door) -> Self {
+        Self {
+            id,
+            shared,
+            addresses: vec![door.address()],
+            stopped: false,
+            present: Reach::Refuse,
+            doors: vec![door],
+            holes: Vec::new(),
+            listeners: Tasks::default(),
+            connections: Tasks::default(),
+        }
+    }
+
+    pub(super) async fn carry_out(&mut self, task: Task) -> io::Result<SocketAddr> {
+        match task {
+            Task::Stop => {
+                self.stopped = true;
+                self.settle().await?;
+                self.connections.end().await;
+            }
+            Task::Start => {
+                self.stopped = false;
+                self.settle().await?;
+            }
+            Task::Move => {
+                let door = Door::new(self.any_address())?;
+                self.shut().await?;
+                self.connections.end().await;
+                self.addresses[0] = door.address();
+                self.doors[0] = door;
+                self.settle().await?;
+            }
+            Task::Extend => {
+                let door = Door::new(self.any_address())?;
+                let address = door.address();
+                self.shut().await?;
+                self.addresses.push(address);
+                self.doors.push(door);
+                self.settle().await?;
+                return Ok(address);
+            }
+            Task::Cut => self.connections.end().await,
+            Task::Reach => {
+                self.settle().await?;
+                if self.present != Reach::Open {
+                    self.connections.end().await;
+                }
+            }
+        }
+        Ok(self.addresses[0])
+    }
+
+    pub(super) async fn close(&mut self) {
+        self.listeners.end().await;
+        self.connections.end().await;
+    }
+
+    /// Listens, or not, as it should be now.
+    async fn settle(&mut self) -> io::Result<()> {
+        let wanted = if self.stopped {
+            Reach::Refuse
+        } else {
+            self.shared.look(|state| state.faults.reach(self.id))
+        };
+        if wanted == self.present {
+            return Ok(());
+        }
+        self.shut().await?;
+        match wanted {
+            Reach::Open => self.open()?,
+            Reach::Refuse => {}
+            Reach::BlackHole => self.swallow().await?,
+        }
+        self.present = wanted;
+        Ok(())
+    }
+
+    async fn shut(&mut self) -> io::Result<()> {
+        if self.present != Reach::Refuse {
+            self.listeners.end().await;
+            self.holes.clear();
+            self.doors = self
+                .addresses
+                .iter()
+                .map(|address| Door::new(*address))
+                .collect::<io::Result<_>>()?;
+            self.present = Reach::Refuse;
+        }
+        Ok(())
+    }
+
+    fn open(&mut self) -> io::Result<()> {
+        for door in self.doors.drain(..) {
+            let listener = door.socket.listen(BACKLOG)?;
+            let accept = accept(
+                listener,
+                self.id,
+                self.shared.clone(),
+                self.connections.clone(),
+            );
+            self.listeners.start(accept);
+        }
+        Ok(())
+    }
+
+    async fn swallow(&mut self) -> io::Result<()> {
+        for door in self.doors.drain(..) {
+            // The shortest queue there is takes one.
+            let listener = door.socket.listen(0)?;
+            let filler = TcpStream::connect(door.address).await?;
+            self.holes.push((listener, filler));
+        }
+        Ok(())
+    }
+
+    fn any_address(&self) -> SocketAddr {
+        SocketAddr::new(self.addresses[0].ip(), 0)
+    }
+}
+
+impl Tasks {
+    /// Runs a future until it ends or all are ended.
+    fn start(&self, future: impl Future<Output = ()> + 'static) {
+        let end = self.end.clone();
+        self.running.spawn_local(async move {
+            tokio::select! {
+                () = end.cancelled() => {}
+                () = future => {}
+            }
+        });
+    }
+
+    /// When this is over, all of them have ended; new ones may be started.
+    async fn end(&mut self) {
+        self.end.cancel();
+        self.running.close();
+        self.running.wait().await;
+        *self = Self::default();
+    }
+}
+
+async fn accept(listener: TcpListener, node: i32, shared: Arc<Shared>, connections: Tasks) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let number = shared.change(|state| state.accepted(node));
+                tracing::debug!(node, connection = number, %peer, "connected");
+                connections.start(connection::serve(stream, node, number, shared.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(node, %error, "a connection cannot be accepted");
+                time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! The header of a record batch (magic 2), and what a broker demands of a batch before it stores it.
+
+use bytes::{Buf, Bytes, BytesMut};
+use kafka_protocol::ResponseError;
+
+use super::record::{self, Parsed, Record};
+
+/// Where the checksummed part of a batch begins.
+const CHECKED_FROM: usize = 21;
+const HEADER: usize = 61;
+/// What the length field does not count: the base offset and itself.
+const BEFORE_LENGTH: usize = 12;
+
+const CODEC: i16 = 0x07;
+const LOG_APPEND_TIME: i16 = 0x08;
+const TRANSACTIONAL: i16 = 0x10;
+const CONTROL: i16 = 0x20;
+
+const ZSTD: i16 = 4;
+/// KIP-110: who speaks an older Produce cannot have meant this codec.
+const ZSTD_SINCE: i16 = 7;
+
+/// Of producers that are not idempotent.
+pub(crate) const NO_PRODUCER_ID: i64 = -1;
+
+/// The fixed fields at the beginning of a batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Header {
+    pub(crate) base_offset: i64,
+    length: i32,
+    pub(crate) leader_epoch: i32,
+    magic: i8,
+    checksum: u32,
+    attributes: i16,
+    last_offset_delta: i32,
+    pub(crate) base_timestamp: i64,
+    pub(crate) max_timestamp: i64,
+    pub(crate) producer_id: i64,
+    pub(crate) producer_epoch: i16,
+    pub(crate) base_sequence: i32,
+    pub(crate) count: i32,
+}
+
+impl Header {
+    /// `None`: there are too few bytes for a header.
+    pub(crate) fn read(mut batch: &[u8]) -> Option<Self> {
+        (batch.len() >= HEADER).then(|| Self {
+            base_offset: batch.get_i64(),
+            length: batch.get_i32(),
+            leader_epoch: batch.get_i32(),
+            magic: batch.get_i8(),
+            checksum: batch.get_u32(),
+            attributes: batch.get_i16(),
+            last_offset_delta: batch.get_i32(),
+            base_timestamp: batch.get_i64(),
+            max_timestamp: batch.get_i64(),
+            producer_id: batch.get_i64(),
+            producer_epoch: batch.get_i16(),
+            base_sequence: batch.get_i32(),
+            count: batch.get_i32(),
+        })
+    }
+
+    pub(crate) fn is_compressed(&self) -> bool {
+        self.attributes & CODEC != 0
+    }
+
+    pub(crate) fn has_log_append_time(&self) -> bool {
+        self.attributes & LOG_APPEND_TIME != 0
+    }
+
+    pub(crate) fn last_offset(&self) -> i64 {
+        self.base_offset + i64::from(self.last_offset_delta)
+    }
+
+    /// Sequences wrap from 2^31-1 to 0.
+    pub(crate) fn last_sequence(&self) -> i32 {
+        self.base_sequence.wrapping_add(self.last_offset_delta) & i32::MAX
+    }
+}
+
+/// Why a batch is not stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rejection {
+    pub(crate) error: ResponseError,
+    pub(crate) message: String,
+    /// Index in the batch of each record that is to blame, and why (KIP-467).
+    pub(crate) records: Vec<(i32, String)>,
+}
+
+impl Rejection {
+    pub(crate) fn new(error: ResponseError, message: impl Into<String>) -> Self {
+        Self {
+            error,
+            message: message.into(),
+            records: Vec::new(),
+        }
+    }
+}
+
+/// What is allowed in a batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Version of the Produce request that brought it.
+    pub(crate) produce_version: i16,
+    /// `max.message.bytes`: the whole batch, as it is on the wire.
+    pub(crate) max_bytes: usize,
+    /// The latest timestamp that is taken (`message.timestamp.after.max.ms`), in milliseconds.
+    pub(crate) latest_timestamp: i64,
+}
+
+/// The header of the only batch in `records`, when a broker would store that batch.
+///
+/// Records are checked one by one when they are not compressed: the mock carries no codecs.
+pub(crate) fn check(records: &Bytes, limits: Limits) -> Result<Header, Rejection> {
+    let header = only_batch(records)?;
+    let codec = header.attributes & CODEC;
+    if codec == ZSTD && limits.produce_version < ZSTD_SINCE {
+        return Err(Rejection::new(
+            ResponseError::UnsupportedCompressionType,
+            format!(
+                "zstd needs Produce {ZSTD_SINCE}, this is {}",
+                limits.produce_version
+            ),
+        ));
+    }
+    if codec > ZSTD {
+        return Err(Rejection::new(
+            ResponseError::UnsupportedCompressionType,
+            format!("there is no compression type {codec}"),
+        ));
+    }
+    if records.len() > limits.max_bytes {
+        return Err(Rejection::new(
+            ResponseError::MessageTooLarge,
+            format!(
+                "the batch has {} bytes, the topic takes {}",
+                records.len(),
+                limits.max_bytes
+            ),
+        ));
+    }
+    let checksum = crc32c::crc32c(&records[CHECKED_FROM..]);
+    if checksum != header.checksum {
+        return Err(Rejection::new(
+            ResponseError::CorruptMessage,
+            format!(
+                "the batch says CRC-32C {:08x}, its bytes have {checksum:08x}",
+                header.checksum
+            ),
+        ));
+    }
+    check_fields(&header)?;
+    if !header.is_compressed() {
+        check_records(records, &header)?;
+    }
+    check_timestamps(&header, limits.latest_timestamp)?;
+    Ok(header)
+}
+
+/// A batch as the leader stores it: offset and epoch filled in and, if the topic says so, the time.
+///
+/// It is a copy: a slice would keep the whole request in memory for as long as the batch is retained.
+pub(crate) fn stamp(
+    batch: &[u8],
+    base_offset: i64,
+    leader_epoch: i32,
+    append_time: Option<i64>,
+) -> Bytes {
+    let mut stamped = BytesMut::from(batch);
+    stamped[0..8].copy_from_slice(&base_offset.to_be_bytes());
+    stamped[12..16].copy_from_slice(&leader_epoch.to_be_bytes());
+    if let Some(time) = append_time {
+        stamped[22] |= LOG_APPEND_TIME as u8;
+        stamped[35..43].copy_from_slice(&time.to_be_bytes());
+        let checksum = crc32c::crc32c(&stamped[CHECKED_FROM..]);
+        stamped[17..21].copy_from_slice(&checksum.to_be_bytes());
+    }
+    stamped.freeze()
+}
+
+/// What a stored batch holds.
+///
+/// # Panics
+///
+/// It is compressed.
+pub(crate) fn records(topic: &str, partition: i32, batch: &Bytes) -> Vec<Record> {
+    let header = Header::read(batch).expect("only checked batches are stored");
+    assert!(
+        !header.is_compressed(),
+        "the batch at offset {} of {topic}-{partition} is compressed, and the mock has no codecs",
+        header.base_offset
+    );
+    parse_records(batch)
+        .map(|record| Record {
+            topic: topic.to_owned(),
+            partition,
+            offset: header.base_offset + i64::from(record.offset_delta),
+            timestamp: if header.has_log_append_time() {
+                header.max_timestamp
+            } else {
+                header.base_timestamp.saturating_add(record.timestamp_delta)
+            },
+            key: record.key,
+            value: record.value,
+            headers: record.headers,
+        })
+        .collect()
+}
+
+/// The records of a stored batch that is not compressed.
+pub(crate) fn parse_records(batch: &Bytes) -> impl Iterator<Item = Parsed> {
+    let mut rest = batch.slice(HEADER..);
+    // Stored batches have been checked: they end where their records end.
+    std::iter::from_fn(move || record::parse(&mut rest).ok())
+}
+
+fn only_batch(records: &Bytes) -> Result<Header, Rejection> {
+    let Some(header) = Header::read(records) else {
+        return Err(invalid(format!(
+            "{} bytes are no record batch: its header has {HEADER}",
+            records.len()
+        )));
+    };
+    if header.magic != 2 {
+        return Err(invalid(format!(
+            "magic is {}, since Produce 3 it must be 2",
+            header.magic
+        )));
+    }
+    let length = usize::try_from(header.length).unwrap_or(0) + BEFORE_LENGTH;
+    if length < HEADER || length > records.len() {
+        return Err(Rejection::new(
+            ResponseError::CorruptMessage,
+            format!(
+                "the batch says it has {length} bytes, {} came",
+                records.len()
+            ),
+        ));
+    }
+    if length < records.len() {
+        return Err(invalid(format!(
+            "{} bytes follow the batch of {length}: a partition takes exactly one batch",
+            records.len() - length
+        )));
+    }
+    Ok(header)
+}
+
+fn check_fields(header: &Header) -> Result<(), Rejection> {
+    if header.base_offset != 0 {
+        return Err(invalid(format!(
+            "the base offset of a batch to append is 0, not {}",
+            header.base_offset
+        )));
+    }
+    if header.count <= 0 {
+        return Err(invalid(format!(
+            "the batch counts {} records",
+            header.count
+        )));
+    }
+    if header.last_offset_delta != header.count - 1 {
+        return Err(invalid(format!(
+            "the batch counts {} records, and its last offset delta is {}",
+            header.count, header.last_offset_delta
+        )));
+    }
+    if header.attributes & CONTROL != 0 {
+        return Err(invalid("clients may not write control records"));
+    }
+    if header.attributes & TRANSACTIONAL != 0 {
+        return Err(Rejection::new(
+            ResponseError::InvalidTxnState,
+            "the batch is part of a transaction, and this broker has none",
+        ));
+    }
+    if header.producer_id != NO_PRODUCER_ID && header.base_sequence < 0 {
+        return Err(invalid(format!(
+            "producer {} gave sequence number {}",
+            header.producer_id, header.base_sequence
+        )));
+    }
+    Ok(())
+}
+
+fn check_records(records: &Bytes, header: &Header) -> Result<(), Rejection> {
+    let mut rest = records.slice(HEADER..);
+    for index in 0..header.count {
+        let blame = |message: String| Rejection {
+            error: ResponseError::InvalidRecord,
+            message: format!("record {index}: {message}"),
+            records: vec![(index, message)],
+        };
+        let record = record::parse(&mut rest).map_err(|flaw| blame(flaw.to_string()))?;
+        if record.offset_delta != index {
+            return Err(blame(format!("offset delta is {}", record.offset_delta)));
+        }
+    }
+    if !rest.is_empty() {
+        return Err(invalid(format!(
+            "{} bytes follow the last of {} records",
+            rest.len(),
+            header.count
+        )));
+    }
+    Ok(())
+}
+
+fn check_timestamps(header: &Header, latest: i64) -> Result<(), Rejection> {
+    if header.max_timestamp > latest {
+        let message = format!(
+            "timestamp {} is later than {latest}, the latest that is taken now",
+            header.max_timestamp
+        );
+        return Err(Rejection {
+            error: ResponseError::InvalidTimestamp,
+            records: vec![(header.last_offset_delta, message.clone())],
+            message,
+        });
+    }
+    Ok(())
+}
+
+fn invalid(message: impl Into<String>) -> Rejection {
+    Rejection::new(ResponseError::InvalidRecord, message)
+}
