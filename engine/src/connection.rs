@@ -60,6 +60,8 @@ pub(crate) struct Connection {
     pub(crate) endpoint: Endpoint,
     client_id: String,
     state: State,
+    /// When the handshake was over; [`Time::NEVER`] until then.
+    ready_at: Time,
     /// When the handshake must be over.
     setup_deadline: Time,
     last_used: Time,
@@ -93,6 +95,7 @@ impl Connection {
             endpoint,
             client_id: settings.client_id.clone(),
             state: State::Opening,
+            ready_at: Time::NEVER,
             setup_deadline: now.after(settings.connection_setup_timeout),
             last_used: now,
             next_correlation: 0,
@@ -113,6 +116,12 @@ impl Connection {
             State::Ready(versions) => Some(versions),
             State::Opening | State::Handshake => None,
         }
+    }
+
+    /// Whether it could be used for long enough to tell that all is well: for longer than the
+    /// longest wait between two connections (librdkafka forgets failures after the same time).
+    pub(crate) fn lasted(&self, settings: &Settings, now: Time) -> bool {
+        self.ready_at.after(settings.reconnect_backoff_max) <= now
     }
 
     /// Requests that are not answered yet.
@@ -278,6 +287,7 @@ impl Connection {
             produce: common(ApiKey::Produce)?,
             metadata: common(ApiKey::Metadata)?,
         });
+        self.ready_at = now;
         Ok(Answer::Ready)
     }
 

@@ -2,7 +2,7 @@
 
 mod refresh;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use kafka_wire::message::MetadataBroker;
@@ -22,7 +22,7 @@ impl NodeId {
         Self(-1 - position as i32)
     }
 
-    fn is_bootstrap(self) -> bool {
+    pub(crate) fn is_bootstrap(self) -> bool {
         self.0 < 0
     }
 }
@@ -31,8 +31,10 @@ impl NodeId {
 pub(crate) struct Node {
     pub(crate) endpoint: Endpoint,
     pub(crate) link: Link,
-    /// Failures in a row.
+    /// Connections that ended badly in a row, those included that never came about. One that lasts
+    /// starts the count anew; that it was made says little (see [`Node::failed`]).
     pub(crate) failures: u32,
+    /// What went wrong, until a request is answered again.
     pub(crate) last_error: Option<Arc<str>>,
 }
 
@@ -56,11 +58,12 @@ impl Node {
         }
     }
 
-    /// The connection works: what went wrong before is over.
-    pub(crate) fn connected(&mut self, conn: ConnId) {
-        self.link = Link::Up(conn);
-        self.failures = 0;
-        self.last_error = None;
+    /// A connection was lost, or not made. It counts as a failure in a row with those before it
+    /// unless it `lasted`: a broker may agree on versions, close at the first request, and do so
+    /// for ever.
+    pub(crate) fn failed(&mut self, error: Arc<str>, lasted: bool) {
+        self.failures = if lasted { 1 } else { self.failures + 1 };
+        self.last_error = Some(error);
     }
 
     pub(crate) fn connection(&self) -> Option<ConnId> {
@@ -114,17 +117,19 @@ impl Cluster {
 
     /// A broker to connect to, because some broker is needed: one of the cluster's own and one of
     /// the bootstrap list in turns. All of the cluster may have moved, and trying its old addresses
-    /// takes long where nobody refuses a connection. An address that is being tried, or that must
-    /// not be tried yet, is not tried under a second name.
+    /// takes long where nobody refuses a connection. An address that is being tried, or must not be
+    /// tried yet, is not tried under a second name.
     pub(crate) fn candidate(&mut self) -> Option<NodeId> {
-        let taken: BTreeSet<&Endpoint> = self
+        let taken: HashSet<&Endpoint> = self
             .nodes
-            .values()
-            .filter(|node| node.link != Link::Down)
-            .map(|node| &node.endpoint)
+            .iter()
+            .filter(|(id, node)| !id.is_bootstrap() || node.link != Link::Down)
+            .map(|(_, node)| &node.endpoint)
             .collect();
-        let free = self.nodes.iter();
-        let free = free.filter(|(_, node)| !taken.contains(&node.endpoint));
+        let free = self.nodes.iter().filter(|(id, node)| {
+            let own = !id.is_bootstrap();
+            node.link == Link::Down && (own || !taken.contains(&node.endpoint))
+        });
         let (bootstrap, own): (Vec<NodeId>, Vec<NodeId>) =
             free.map(|(id, _)| *id).partition(|id| id.is_bootstrap());
         let turn = self.turn;
@@ -145,8 +150,8 @@ impl Cluster {
 
     /// What went wrong last, anywhere.
     pub(crate) fn last_error(&self) -> Option<Arc<str>> {
-        let mut failing = self.nodes.values().filter(|node| node.failures > 0);
-        failing.find_map(|node| node.last_error.clone())
+        let mut nodes = self.nodes.values();
+        nodes.find_map(|node| node.last_error.clone())
     }
 
     /// Takes over the list of brokers of a metadata answer.
@@ -192,29 +197,40 @@ impl Cluster {
         }
     }
 
-    /// A bootstrap address that a broker advertises is that broker: its connection is used on, and
-    /// one that belongs to none has done its work.
+    /// A bootstrap address that a broker advertises is that broker: its connection is used on.
     fn adopt(&mut self, changes: &mut Changes) {
-        let bootstrap: Vec<(NodeId, Endpoint, ConnId)> = self
-            .nodes
-            .iter()
-            .filter_map(|(id, node)| match node.link {
-                Link::Up(conn) if id.is_bootstrap() => Some((*id, node.endpoint.clone(), conn)),
-                _ => None,
-            })
-            .collect();
-        for (id, endpoint, conn) in bootstrap {
+        for (id, conn) in self.bootstrap_links() {
+            let endpoint = self.nodes[&id].endpoint.clone();
             let twin = self.nodes.iter_mut().find(|(other, node)| {
                 !other.is_bootstrap() && node.endpoint == endpoint && node.connection().is_none()
             });
-            match twin {
-                Some((twin, node)) if changes.adopted.is_none() => {
-                    node.connected(conn);
-                    changes.adopted = Some((conn, *twin));
-                    self.nodes.get_mut(&id).expect("listed above").link = Link::Down;
-                }
-                _ => changes.obsolete.push(conn),
+            if let Some((twin, node)) = twin {
+                node.link = Link::Up(conn);
+                node.last_error = None;
+                changes.adopted = Some((conn, *twin));
+                self.nodes.insert(id, Node::new(endpoint));
+                return;
             }
         }
+    }
+
+    /// Connections to bootstrap addresses that have done their work: one to a broker that the
+    /// cluster itself names is there. Until then they are all there is to ask.
+    pub(crate) fn spare_links(&self) -> Vec<ConnId> {
+        let mut own = self.nodes.iter().filter(|(id, _)| !id.is_bootstrap());
+        if !own.any(|(_, node)| matches!(node.link, Link::Up(_))) {
+            return Vec::new();
+        }
+        let links = self.bootstrap_links().into_iter();
+        links.map(|(_, conn)| conn).collect()
+    }
+
+    fn bootstrap_links(&self) -> Vec<(NodeId, ConnId)> {
+        let nodes = self.nodes.iter();
+        let links = nodes.filter_map(|(id, node)| match node.link {
+            Link::Up(conn) if id.is_bootstrap() => Some((*id, conn)),
+            _ => None,
+        });
+        links.collect()
     }
 }

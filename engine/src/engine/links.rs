@@ -55,12 +55,24 @@ impl Engine {
         };
         let id = connection.node;
         if let Some(node) = self.cluster.get_mut(id) {
-            if node.failures > 0 {
-                info!(broker = %node.endpoint, "connected again");
-            }
-            node.connected(conn);
+            node.link = Link::Up(conn);
+        }
+        if !id.is_bootstrap() {
+            self.dismiss_spares(now);
         }
         self.serve(id, now);
+    }
+
+    /// A request was answered as it should be: what went wrong before is over.
+    pub(super) fn proven(&mut self, conn: ConnId) {
+        let Some(connection) = self.connections.get(&conn) else {
+            return;
+        };
+        if let Some(node) = self.cluster.get_mut(connection.node)
+            && node.last_error.take().is_some()
+        {
+            info!(broker = %node.endpoint, "works again");
+        }
     }
 
     /// Ends a connection: its broker is tried again later, its batches are sent again.
@@ -71,6 +83,7 @@ impl Engine {
         self.events.push_back(Event::Disconnect { conn });
         self.cluster.refresh.lost(conn);
         let id = connection.node;
+        let lasted = connection.lasted(&self.core.settings, now);
         let shipments = connection.into_shipments();
         // Brokers close connections that are idle for long: that is no news.
         let unneeded = matches!(error.trouble, Trouble::Lost { .. })
@@ -81,7 +94,10 @@ impl Engine {
             .get(id)
             .is_some_and(|node| node.connection() == Some(conn))
         {
-            self.back_off(id, error, unneeded, now);
+            match error.trouble.is_orderly() || unneeded && lasted {
+                true => self.let_go(id, error),
+                false => self.back_off(id, error, lasted, now),
+            }
         }
         if !error.trouble.is_orderly() {
             // Its partitions may have another leader by now.
@@ -95,25 +111,27 @@ impl Engine {
         self.serve(id, now);
     }
 
-    fn back_off(&mut self, id: NodeId, error: &ConnectionError, unneeded: bool, now: Time) {
+    /// Nothing is wrong with the broker: it can be connected again at once.
+    fn let_go(&mut self, id: NodeId, error: &ConnectionError) {
+        debug!("{error}");
+        if let Some(node) = self.cluster.get_mut(id) {
+            node.link = Link::Down;
+        }
+    }
+
+    fn back_off(&mut self, id: NodeId, error: &ConnectionError, lasted: bool, now: Time) {
         let settings = &self.core.settings;
         let (first, max) = (settings.reconnect_backoff, settings.reconnect_backoff_max);
         let Some(node) = self.cluster.get_mut(id) else {
             return;
         };
-        if error.trouble.is_orderly() {
-            node.link = Link::Down;
-            debug!("{error}");
-            return;
-        }
-        node.failures += 1;
-        node.last_error = Some(error.to_string().into());
+        node.failed(error.to_string().into(), lasted);
         let wait = backoff(first, max, node.failures, 0.75..=1.5, &mut self.random);
         let until = now.after(wait);
         node.link = Link::Backoff(until);
         self.timers.arm(Timer::Reconnect(id), until);
         match node.failures {
-            1 if !unneeded => warn!("{error}; trying again until it works"),
+            1 => warn!("{error}; trying again until it works"),
             failures => debug!(failures, ?wait, "{error}"),
         }
     }

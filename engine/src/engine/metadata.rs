@@ -112,21 +112,32 @@ impl Engine {
             .answered(complete, now, &mut self.random);
     }
 
-    pub(super) fn apply(&mut self, changes: Changes, now: Time) {
+    fn apply(&mut self, changes: Changes, now: Time) {
         if let Some((conn, node)) = changes.adopted
             && let Some(connection) = self.connections.get_mut(&conn)
         {
             connection.node = node;
         }
         for conn in changes.obsolete {
-            if let Some(connection) = self.connections.get(&conn) {
-                let broker = connection.endpoint.clone();
-                let error = ConnectionError {
-                    broker,
-                    trouble: Trouble::Dismissed,
-                };
-                self.drop_connection(conn, &error, now);
+            self.dismiss(conn, now);
+        }
+        self.dismiss_spares(now);
+    }
+
+    pub(super) fn dismiss_spares(&mut self, now: Time) {
+        for conn in self.cluster.spare_links() {
+            let connection = self.connections.get(&conn);
+            if connection.is_some_and(|connection| !connection.awaits_metadata()) {
+                self.dismiss(conn, now);
             }
+        }
+    }
+
+    fn dismiss(&mut self, conn: ConnId, now: Time) {
+        if let Some(connection) = self.connections.get(&conn) {
+            let broker = connection.endpoint.clone();
+            let trouble = Trouble::Dismissed;
+            self.drop_connection(conn, &ConnectionError { broker, trouble }, now);
         }
     }
 }

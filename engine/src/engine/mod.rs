@@ -197,6 +197,8 @@ impl Engine {
             return;
         };
         if let Some(shipments) = connection.transmitted(now) {
+            // There will be no better sign of life.
+            self.proven(conn);
             self.sender.written(&shipments);
             self.relist(&shipments, now);
         }
@@ -210,8 +212,12 @@ impl Engine {
         match connection.receive(frame, now) {
             Ok(Answer::Again) => {}
             Ok(Answer::Ready) => self.ready(conn, now),
-            Ok(Answer::Metadata(response)) => self.learn(conn, &response, now),
+            Ok(Answer::Metadata(response)) => {
+                self.proven(conn);
+                self.learn(conn, &response, now);
+            }
             Ok(Answer::Produce(response, shipments)) => {
+                self.proven(conn);
                 self.produced(conn, &response, shipments, now);
             }
             Err(error) => return self.drop_connection(conn, &error, now),

@@ -42,14 +42,121 @@ fn a_host_that_refuses_is_tried_with_doubling_waits() {
     let mut world = World::new(Cluster::new(1), settings);
     world.run_for(secs(100));
     let waits = waits(&world, "nobody");
-    for (wait, expected) in waits
-        .iter()
-        .zip([100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000])
-    {
+    assert_growing(&waits);
+    assert!(waits.len() >= 12);
+}
+
+/// Waits that double from 100 ms to 10 s, each with its jitter.
+fn assert_growing(waits: &[u64]) {
+    let doubling = [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000];
+    for (wait, expected) in waits.iter().zip(doubling) {
         let range = expected * 3 / 4..=(expected * 3 / 2).min(10_000) + 1;
         assert!(range.contains(wait), "{waits:?}");
     }
-    assert!(waits.len() >= 12);
+}
+
+#[test]
+fn a_broker_that_closes_what_it_accepted_is_connected_ever_more_slowly() {
+    let cases = [
+        (ApiVersions, Fault::AnswerThenClose, 0),
+        (Metadata, Fault::Close, 0),
+        (Metadata, Fault::AnswerThenClose, 0),
+        (Produce, Fault::Close, 0),
+        (Produce, Fault::AnswerThenClose, 9),
+    ];
+    for (api, fault, delivered) in cases {
+        println!("{api:?} {fault:?}");
+        let mut world = World::new(Cluster::new(1).with_topic("t", 1), Settings::default());
+        let topic = world.topic("t");
+        world.run_for(secs(20));
+        let broker = world.cluster.broker(1);
+        broker.script(api, vec![fault.clone(); 1000]);
+        if api != Produce {
+            world.crash(1, Reach::Up);
+        }
+        for _ in 0..100 {
+            world.publish(&topic, &Message::of(10));
+            world.run_for(secs(1));
+        }
+        // In 100 s: those of the first 25 s, and one in 10 s.
+        assert!(world.connects.len() <= 25, "{}", world.connects.len());
+        assert!(world.delivered() >= delivered);
+        world.cluster.broker(1).forget_script();
+        world.run_dry(secs(11));
+        world.verify();
+    }
+}
+
+#[test]
+fn waits_grow_until_a_connection_has_lasted_as_long_as_the_longest_wait() {
+    let mut world = World::new(Cluster::new(1).with_topic("t", 1), Settings::default());
+    let topic = world.topic("t");
+    world.run_for(secs(20));
+    world.connects.clear();
+    for _ in 0..8 {
+        world.crash(1, Reach::Up);
+        let connected = |world: &World| world.connections() == 1;
+        world.run_for(millis(1));
+        assert!(world.run_until(secs(11), connected));
+    }
+    let first_waits = waits(&world, "b1");
+    assert_eq!(first_waits.len(), 7);
+    assert_growing(&first_waits);
+    for lasts in [millis(9_900), millis(10_100)] {
+        world.run_for(lasts);
+        world.crash(1, Reach::Up);
+        world.publish(&topic, &Message::of(10));
+        world.run_dry(secs(11));
+    }
+    let last_waits = waits(&world, "b1");
+    let [.., impatient, patient] = last_waits[..] else {
+        panic!("{last_waits:?}");
+    };
+    assert!(impatient > 17_000 && patient < 10_400, "{last_waits:?}");
+    world.verify();
+}
+
+#[test]
+fn a_connection_that_the_broker_closed_for_idleness_is_made_again_without_a_wait() {
+    let settings = Settings {
+        metadata_refresh_interval: None,
+        ..Settings::default()
+    };
+    let mut world = World::new(Cluster::new(2).with_topic("t", 2), settings);
+    let topic = world.topic("t");
+    for round in 0..5 {
+        for partition in 0..2 {
+            world.publish(&topic, &Message::of(10).to(partition));
+        }
+        world.run_dry(millis(6));
+        assert_eq!(world.requests_of(Produce, 2), round + 1);
+        world.run_for(secs(600));
+        world.crash(2, Reach::Up);
+        world.run_for(millis(1));
+    }
+    world.verify();
+}
+
+#[test]
+fn a_bootstrap_connection_is_kept_while_the_brokers_that_it_names_cannot_be_reached() {
+    let mut cluster = Cluster::new(2).with_topic("t", 2);
+    cluster.aliases.insert(endpoint("front"), 1);
+    let settings = Settings {
+        bootstrap: vec![endpoint("front")],
+        ..Settings::default()
+    };
+    for id in 1..=2 {
+        cluster.black_holes.insert(endpoint(&format!("b{id}")));
+    }
+    let mut world = World::new(cluster, settings);
+    let topic = world.topic("t");
+    world.publish(&topic, &Message::of(10).to(0));
+    world.run_for(secs(200));
+    assert_eq!(waits(&world, "front"), []);
+    world.cluster.black_holes.clear();
+    world.run_dry(secs(40));
+    assert_eq!(world.connections(), 1, "the front has done its work");
+    world.verify();
 }
 
 #[test]

@@ -67,6 +67,8 @@ pub(crate) enum Fault {
     AppendThenHang,
     Close,
     AppendThenClose,
+    /// Answers as it should, and closes the connection right after.
+    AnswerThenClose,
     /// Answers with these bytes instead.
     Say(Vec<u8>),
     /// Answers with the first so many bytes.
@@ -116,6 +118,7 @@ pub(crate) struct Logged {
 #[derive(Debug)]
 pub(crate) enum Reply {
     Answer(Duration, Vec<u8>),
+    LastAnswer(Vec<u8>),
     /// Nothing, as `acks=0` asks for.
     None,
     Hang,
@@ -234,6 +237,7 @@ impl Cluster {
             (Fault::AppendThenHang, _) => Reply::Hang,
             (Fault::AppendThenClose, _) => Reply::Close,
             (_, None) => Reply::None,
+            (Fault::AnswerThenClose, Some(answer)) => Reply::LastAnswer(answer),
             (Fault::Slow(delay), Some(answer)) => Reply::Answer(latency + delay, answer),
             (Fault::Say(bytes), _) => Reply::Answer(latency, bytes),
             (Fault::Truncate(len), Some(mut answer)) => {

@@ -31,6 +31,9 @@ const IDLE_TURNS_PER_SECOND: u64 = 400;
 /// How often the engine may be called while time stands still and nothing happens.
 const TURNS_AT_ONCE: u64 = 100;
 
+/// Connects while time stands still: more than there are brokers and bootstrap addresses.
+const CONNECTS_AT_ONCE: u64 = 60;
+
 pub(crate) struct World {
     pub(crate) accumulator: Arc<Accumulator>,
     pub(crate) cluster: Cluster,
@@ -100,6 +103,7 @@ struct Books {
     second: u64,
     turns_in_second: u64,
     turns_at_once: u64,
+    connects_at_once: u64,
 }
 
 impl World {
@@ -482,6 +486,7 @@ impl World {
     fn move_to(&mut self, time: Time) {
         if time > self.clock.now() {
             self.books.turns_at_once = 0;
+            self.books.connects_at_once = 0;
         }
         self.clock.set(time);
         if self.clock.elapsed().as_secs() > self.books.second {
@@ -579,6 +584,12 @@ impl World {
 
     fn connect(&mut self, conn: ConnId, at: &kafka_engine::settings::Endpoint) {
         self.connects.push((self.elapsed(), at.host.clone()));
+        self.books.connects_at_once += 1;
+        assert!(
+            self.books.connects_at_once < CONNECTS_AT_ONCE,
+            "connects without end: {:?}",
+            self.connects.split_off(self.connects.len() - 10)
+        );
         let now = self.clock.now();
         let broker = self.cluster.at(at);
         let link = Link {
@@ -628,18 +639,25 @@ impl World {
         if link.hangs {
             return;
         }
+        link.last_answer = link.last_answer.max(now);
+        let last_answer = link.last_answer;
+        let closed = Mail::Closed(conn, "the broker closed the connection");
         match self.cluster.handle(link.broker, frame, now) {
             Reply::Answer(delay, answer) => {
-                let at = now.after(delay).max(link.last_answer);
+                let at = last_answer.max(now.after(delay));
                 link.last_answer = at;
                 self.post(at, Mail::Answer(conn, answer));
             }
             Reply::None => {}
             Reply::Hang => link.hangs = true,
+            Reply::LastAnswer(answer) => {
+                link.hangs = true;
+                self.post(last_answer, Mail::Answer(conn, answer));
+                self.post(last_answer, closed);
+            }
             Reply::Close => {
                 link.hangs = true;
-                let at = now.max(link.last_answer);
-                self.post(at, Mail::Closed(conn, "the broker closed the connection"));
+                self.post(last_answer, closed);
             }
         }
     }
