@@ -48,6 +48,11 @@ pub(crate) fn for_brokers() -> Result<()> {
     programs(FOR_BROKERS)
 }
 
+/// What `cargo xtask chaos` needs.
+pub(crate) fn for_chaos() -> Result<()> {
+    programs(&[FOR_BROKERS, FOR_READING].concat())
+}
+
 /// What `cargo xtask bench` needs; the runner must be of the version that the bench is built with.
 pub(crate) fn for_benches() -> Result<()> {
     programs(FOR_BENCHES)?;

@@ -1,6 +1,7 @@
 //! Developer commands: `cargo xtask COMMAND`.
 
 mod arguments;
+mod chaos;
 mod command;
 mod containers;
 mod elf;
@@ -13,6 +14,7 @@ mod test;
 use std::process::ExitCode;
 
 use arguments::Arguments;
+use chaos::Plan;
 use xtask::kafka::{self, NodeCommand, Options, UpOptions};
 use xtask::{Error, Result};
 
@@ -23,6 +25,9 @@ usage: cargo xtask COMMAND
   fuzz [--seconds S] [TARGET]
                        the fuzz targets, one after another, 60 s each unless told otherwise
   bench                what publishing costs its caller, in time and in instructions
+  chaos [--minutes M | --messages N] [--rate R] [--seed S] [--only kill|pause|stop] [--kafka VERSION]
+                       publishes to three nodes that are killed, paused and stopped in turn, and
+                       accounts for every message; 2 minutes at 5000/s unless told otherwise
   kafka up [--nodes 1|3] [--kafka VERSION] [--port P] [--partitions N] [--fresh]
                        a real Apache Kafka on loopback for hands-on work
   kafka kill|stop|pause|resume|restart NODE
@@ -50,6 +55,7 @@ fn run(arguments: &mut Arguments) -> Result<()> {
         Some("test") => run_test(arguments),
         Some("fuzz") => run_fuzz(arguments),
         Some("bench") => run_bench(arguments),
+        Some("chaos") => run_chaos(arguments),
         Some("kafka") => run_kafka(arguments),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");
@@ -82,6 +88,35 @@ fn run_bench(arguments: &mut Arguments) -> Result<()> {
     arguments.finish()?;
     install::for_benches()?;
     command::run(&mut command::cargo("bench --package event-kafka"))
+}
+
+fn run_chaos(arguments: &mut Arguments) -> Result<()> {
+    let minutes: Option<u64> = arguments.value("--minutes")?;
+    let messages = arguments.value("--messages")?;
+    let rate = arguments.value("--rate")?.unwrap_or(5000);
+    let plan = Plan {
+        version: arguments.value("--kafka")?.unwrap_or_default(),
+        messages: messages.unwrap_or(minutes.unwrap_or(2) * 60 * rate),
+        rate,
+        seed: arguments.value("--seed")?.unwrap_or_else(any_seed),
+        only: arguments.value("--only")?,
+    };
+    arguments.finish()?;
+    if minutes.is_some() && messages.is_some() {
+        let text = "--minutes and --messages both say when to end; give one".to_owned();
+        return Err(Error::Usage(text));
+    }
+    if plan.rate == 0 || plan.messages == 0 {
+        let text = "nothing to publish: --rate, --minutes and --messages are at least 1".to_owned();
+        return Err(Error::Usage(text));
+    }
+    install::for_chaos()?;
+    chaos::carry_out(&plan)
+}
+
+/// Short enough to be typed again.
+fn any_seed() -> u64 {
+    fastrand::u64(0..100_000)
 }
 
 fn run_kafka(arguments: &mut Arguments) -> Result<()> {
