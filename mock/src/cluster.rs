@@ -85,7 +85,7 @@ impl Cluster {
     /// A broker would refuse: the topic exists, its name is not allowed, or the count is below 1.
     pub fn create_topic(&self, name: &str, partitions: i32) {
         self.shared
-            .change(|state| state.create_topic(name, partitions, state.settings.topic))
+            .change(|state| state.create_usual_topic(name, partitions))
             .unwrap_or_else(|refusal| panic!("topic {name:?}: {}", refusal.message));
     }
 

@@ -30,7 +30,19 @@ struct Release {
 type Api = (ApiKey, i16, i16);
 
 /// What the mock can do. Versions that no profile offers are of no use here.
-const ABILITIES: &[Api] = &[(Produce, 3, 13), (Metadata, 0, 13), (ApiVersions, 0, 4)];
+const ABILITIES: &[Api] = &[
+    (Produce, 3, 13),
+    (Fetch, 4, 18),
+    (ListOffsets, 1, 10),
+    (Metadata, 0, 13),
+    (FindCoordinator, 0, 6),
+    (ApiVersions, 0, 4),
+    (CreateTopics, 2, 7),
+    (DeleteTopics, 1, 6),
+    (InitProducerId, 0, 5),
+    (OffsetForLeaderEpoch, 2, 4),
+    (DescribeCluster, 0, 2),
+];
 
 const HOUR_MS: i64 = 3_600_000;
 /// `message.timestamp.after.max.ms` before Kafka 4.0.

@@ -8,7 +8,7 @@ use kafka_protocol::messages::metadata_response::{
 use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse};
 use uuid::Uuid;
 
-use super::{Call, Outcome, code, text};
+use super::{Call, Outcome, code, endpoint, text};
 use crate::state::{Partition, State, Topic, check_name};
 
 /// KIP-516: topics may be asked for by their ids.
@@ -43,14 +43,13 @@ pub(super) fn answer(state: &mut State, call: &Call<'_>) -> Outcome {
 
 fn brokers(state: &State) -> Vec<MetadataResponseBroker> {
     state
-        .nodes
-        .iter()
-        .filter(|(_, node)| node.up)
+        .nodes_up()
         .map(|(id, node)| {
+            let (host, port) = endpoint(node);
             MetadataResponseBroker::default()
-                .with_node_id(BrokerId(*id))
-                .with_host(text(node.advertised.ip().to_string()))
-                .with_port(node.advertised.port().into())
+                .with_node_id(BrokerId(id))
+                .with_host(host)
+                .with_port(port)
         })
         .collect()
 }
@@ -87,8 +86,7 @@ fn named(
 /// As brokers do (`auto.create.topics.enable`). That it cannot be created shows when it is looked up.
 fn create(state: &mut State, name: &str, asked: bool) {
     if let (true, Some(partitions)) = (asked, state.settings.auto_create) {
-        let settings = state.settings.topic;
-        let _ = state.create_topic(name, partitions, settings);
+        let _ = state.create_usual_topic(name, partitions);
     }
 }
 

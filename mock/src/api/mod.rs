@@ -1,8 +1,16 @@
 //! Requests in, answers out: one file for each API.
 
 mod api_versions;
+mod create_topics;
 mod decode;
+mod delete_topics;
+mod describe_cluster;
+mod fetch;
+mod find_coordinator;
+mod init_producer_id;
+mod list_offsets;
 mod metadata;
+mod offset_for_leader_epoch;
 mod produce;
 
 use std::time::Duration;
@@ -13,7 +21,7 @@ use kafka_protocol::messages::{ApiKey, RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 
 use crate::fault::Plan;
-use crate::state::State;
+use crate::state::{Node, Partition, State};
 
 /// A request, before its body is looked at.
 #[derive(Clone, Debug)]
@@ -33,17 +41,20 @@ pub(crate) enum Answer {
     /// Sends nothing: the client wants it so (acks=0).
     Nothing,
     /// Asks again when something has changed, at the latest after this time, which counts from the
-    /// arrival of the request. The last time is [`Patience::Over`].
+    /// arrival of the request.
     Later(Duration),
     /// Closes the connection for this reason.
     Close(String),
 }
 
-/// Whether a request may be answered later.
+/// How often a request was asked before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Patience {
-    Left,
-    Over,
+pub(crate) enum Turn {
+    First,
+    /// It said [`Answer::Later`].
+    Again,
+    /// And now its time is over.
+    Last,
 }
 
 impl Frame {
@@ -75,7 +86,7 @@ pub(crate) fn answer(
     node: i32,
     frame: &Frame,
     plan: &Plan,
-    patience: Patience,
+    turn: Turn,
 ) -> Answer {
     let profile = state.profile(node);
     let offered = profile
@@ -85,7 +96,7 @@ pub(crate) fn answer(
         node,
         frame,
         plan,
-        patience,
+        turn,
     };
     let outcome = match frame.api {
         ApiKey::ApiVersions if !offered => api_versions::too_new(&call, profile),
@@ -93,6 +104,14 @@ pub(crate) fn answer(
         ApiKey::ApiVersions => api_versions::answer(state, &call),
         ApiKey::Metadata => metadata::answer(state, &call),
         ApiKey::Produce => produce::answer(state, &call),
+        ApiKey::InitProducerId => init_producer_id::answer(state, &call),
+        ApiKey::Fetch => fetch::answer(state, &call),
+        ApiKey::ListOffsets => list_offsets::answer(state, &call),
+        ApiKey::OffsetForLeaderEpoch => offset_for_leader_epoch::answer(state, &call),
+        ApiKey::CreateTopics => create_topics::answer(state, &call),
+        ApiKey::DeleteTopics => delete_topics::answer(state, &call),
+        ApiKey::DescribeCluster => describe_cluster::answer(state, &call),
+        ApiKey::FindCoordinator => find_coordinator::answer(&call),
         _ => Err("the mock has no such API".to_owned()),
     };
     outcome.unwrap_or_else(|reason| {
@@ -105,7 +124,7 @@ struct Call<'a> {
     node: i32,
     frame: &'a Frame,
     plan: &'a Plan,
-    patience: Patience,
+    turn: Turn,
 }
 
 /// The error says why the connection is closed.
@@ -139,12 +158,17 @@ impl Call<'_> {
     }
 
     /// The injected error of a partition, and whether the request is applied all the same.
+    ///
+    /// A fault strikes a request once, however often it is asked.
     fn fault(
         &self,
         state: &mut State,
         topic: &str,
         partition: i32,
     ) -> Option<(ResponseError, bool)> {
+        if self.turn != Turn::First {
+            return None;
+        }
         let own = state
             .faults
             .partition_error(self.node, self.frame.api, topic, partition);
@@ -154,6 +178,38 @@ impl Call<'_> {
     fn throttle_ms(&self) -> i32 {
         i32::try_from(self.plan.throttle.as_millis()).unwrap_or(i32::MAX)
     }
+}
+
+/// The partition, if the node leads it, and in the epoch that the client supposes (-1: in any).
+fn leading<'a>(
+    state: &'a State,
+    call: &Call<'_>,
+    topic: &str,
+    partition: i32,
+    epoch: i32,
+) -> Result<&'a Partition, ResponseError> {
+    let partition = state
+        .topics
+        .get(topic)
+        .and_then(|topic| topic.partition(partition))
+        .ok_or(ResponseError::UnknownTopicOrPartition)?;
+    match epoch {
+        -1 => {}
+        older if older < partition.leader_epoch => return Err(ResponseError::FencedLeaderEpoch),
+        newer if newer > partition.leader_epoch => return Err(ResponseError::UnknownLeaderEpoch),
+        _ => {}
+    }
+    if partition.leader == Some(call.node) {
+        Ok(partition)
+    } else {
+        Err(ResponseError::NotLeaderOrFollower)
+    }
+}
+
+/// Where clients find a node.
+fn endpoint(node: &Node) -> (StrBytes, i32) {
+    let address = node.advertised;
+    (text(address.ip().to_string()), address.port().into())
 }
 
 fn text(text: impl Into<String>) -> StrBytes {

@@ -8,7 +8,7 @@ use kafka_protocol::messages::produce_response::{
 };
 use kafka_protocol::messages::{BrokerId, ProduceRequest, ProduceResponse};
 
-use super::{Answer, Call, Outcome, text};
+use super::{Answer, Call, Outcome, endpoint, text};
 use crate::state::{Append, Appended, Rejection, State, wall_clock};
 
 /// KIP-467: why, and which records.
@@ -189,23 +189,19 @@ fn describe(
 
 /// Of the leaders that the answer names.
 fn endpoints(state: &State, response: &ProduceResponse) -> Vec<NodeEndpoint> {
-    let named = |id: &i32| {
-        response.responses.iter().any(|topic| {
-            topic
-                .partition_responses
-                .iter()
-                .any(|partition| partition.current_leader.leader_id.0 == *id)
-        })
-    };
-    state
-        .nodes
+    let named = response
+        .responses
         .iter()
-        .filter(|(id, _)| named(id))
+        .flat_map(|topic| &topic.partition_responses)
+        .map(|partition| partition.current_leader.leader_id.0);
+    state
+        .nodes_among(named)
         .map(|(id, node)| {
+            let (host, port) = endpoint(node);
             NodeEndpoint::default()
-                .with_node_id(BrokerId(*id))
-                .with_host(text(node.advertised.ip().to_string()))
-                .with_port(node.advertised.port().into())
+                .with_node_id(BrokerId(id))
+                .with_host(host)
+                .with_port(port)
         })
         .collect()
 }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time;
 
-use crate::api::{self, Answer, Frame, Patience};
+use crate::api::{self, Answer, Frame, Turn};
 use crate::fault::{End, Plan};
 use crate::state::{RequestSeen, Shared};
 
@@ -146,11 +146,11 @@ impl Connection {
         arrived: Instant,
     ) -> Result<Option<Bytes>, Farewell> {
         let mut changes = self.shared.watch();
-        let mut patience = Patience::Left;
+        let mut turn = Turn::First;
         loop {
             changes.mark_unchanged();
             let answer = self.shared.change_if(|state| {
-                let answer = api::answer(state, self.node, frame, plan, patience);
+                let answer = api::answer(state, self.node, frame, plan, turn);
                 // Else those who wait would wake each other for ever.
                 let changed = !matches!(answer, Answer::Later(_));
                 (answer, changed)
@@ -161,9 +161,10 @@ impl Connection {
                 Answer::Close(reason) => return Err(Farewell::Refused(reason)),
                 Answer::Later(wait) => {
                     let changed = time::timeout_at((arrived + wait).into(), changes.changed());
-                    if self.meanwhile(changed).await?.is_err() {
-                        patience = Patience::Over;
-                    }
+                    turn = match self.meanwhile(changed).await? {
+                        Ok(_) => Turn::Again,
+                        Err(_) => Turn::Last,
+                    };
                 }
             }
         }

@@ -7,13 +7,13 @@ use bytes::Bytes;
 use super::batch::{self, Header};
 
 /// What a partition holds, oldest batch first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Log {
     batches: VecDeque<Stored>,
     start: i64,
     end: i64,
     bytes: usize,
-    /// The first offset of each leader epoch that wrote something.
+    /// Each leader epoch that wrote something, and the present one: number and first offset.
     epochs: Vec<(i32, i64)>,
 }
 
@@ -24,6 +24,17 @@ struct Stored {
 }
 
 impl Log {
+    /// Empty, in its first epoch.
+    pub(crate) fn new(leader_epoch: i32) -> Self {
+        Self {
+            batches: VecDeque::new(),
+            start: 0,
+            end: 0,
+            bytes: 0,
+            epochs: vec![(leader_epoch, 0)],
+        }
+    }
+
     /// The offset of the oldest record that is left.
     pub(crate) fn start(&self) -> i64 {
         self.start
@@ -47,22 +58,14 @@ impl Log {
     pub(crate) fn append(
         &mut self,
         records: &[u8],
-        leader_epoch: i32,
         append_time: Option<i64>,
         retain: usize,
     ) -> i64 {
         let base = self.end;
-        let bytes = batch::stamp(records, base, leader_epoch, append_time);
+        let bytes = batch::stamp(records, base, self.epoch(), append_time);
         let header = Header::read(&bytes).expect("only checked batches are appended");
         self.end = header.last_offset() + 1;
         self.bytes += bytes.len();
-        if self
-            .epochs
-            .last()
-            .is_none_or(|(epoch, _)| *epoch != leader_epoch)
-        {
-            self.epochs.push((leader_epoch, base));
-        }
         self.batches.push_back(Stored { header, bytes });
         self.retain(retain);
         base
@@ -84,16 +87,6 @@ impl Log {
             })
             .map(|stored| stored.bytes.clone())
             .collect()
-    }
-
-    /// How many bytes a reader at `offset` has before it.
-    pub(crate) fn available(&self, offset: i64) -> usize {
-        self.batches
-            .iter()
-            .rev()
-            .take_while(|stored| stored.header.last_offset() >= offset)
-            .map(|stored| stored.bytes.len())
-            .sum()
     }
 
     /// The first record at or after a time. Among compressed records, which the mock cannot look
@@ -130,12 +123,29 @@ impl Log {
         self.at_time(greatest)
     }
 
+    pub(crate) fn begin_epoch(&mut self, epoch: i32) {
+        // An epoch that wrote nothing leaves no trace.
+        self.epochs.retain(|(_, first)| *first < self.end);
+        self.epochs.push((epoch, self.end));
+    }
+
+    /// The epoch that wrote an offset; of the end, the one that is going to.
+    pub(crate) fn epoch_at(&self, offset: i64) -> Option<i32> {
+        let after = self.epochs.partition_point(|(_, first)| *first <= offset);
+        let (epoch, _) = self.epochs.get(after.checked_sub(1)?)?;
+        Some(*epoch)
+    }
+
     /// The last epoch up to `epoch` that wrote something, and the offset at which it ended.
     pub(crate) fn end_of_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
         let after = self.epochs.partition_point(|(other, _)| *other <= epoch);
         let (last, _) = *self.epochs.get(after.checked_sub(1)?)?;
-        let end = self.epochs.get(after).map_or(self.end, |(_, start)| *start);
+        let end = self.epochs.get(after).map_or(self.end, |(_, first)| *first);
         Some((last, end))
+    }
+
+    fn epoch(&self) -> i32 {
+        self.epochs.last().map_or(0, |(epoch, _)| *epoch)
     }
 
     fn retain(&mut self, most: usize) {

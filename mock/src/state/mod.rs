@@ -7,7 +7,7 @@ mod record;
 mod seen;
 mod topic;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -27,8 +27,8 @@ pub(crate) use seen::Seen;
 pub(crate) use topic::{Append, Appended, Partition, Topic, TopicSettings, check_name};
 pub use topic::{PartitionSummary, TopicSummary};
 
-/// No partition has more replicas than this, as is usual.
-const MOST_REPLICAS: usize = 3;
+/// Of each partition, where there are as many nodes.
+const USUAL_REPLICAS: usize = 3;
 /// All partitions of a cluster together: each costs memory.
 const MOST_PARTITIONS: usize = 100_000;
 /// Kafka gives out its first producer id so.
@@ -166,36 +166,85 @@ impl State {
         self.faults.profile(node).unwrap_or(self.settings.profile)
     }
 
-    /// The node with the lowest number, of those that are up.
-    pub(crate) fn controller(&self) -> Option<i32> {
-        self.up().next()
+    pub(crate) fn nodes_up(&self) -> impl Iterator<Item = (i32, &Node)> {
+        self.nodes
+            .iter()
+            .filter(|(_, node)| node.up)
+            .map(|(id, node)| (*id, node))
     }
 
-    pub(crate) fn create_topic(
+    /// Each node whose number is there, once.
+    pub(crate) fn nodes_among(
+        &self,
+        numbers: impl Iterator<Item = i32>,
+    ) -> impl Iterator<Item = (i32, &Node)> {
+        let numbers: BTreeSet<i32> = numbers.collect();
+        self.nodes
+            .iter()
+            .filter(move |(id, _)| numbers.contains(id))
+            .map(|(id, node)| (*id, node))
+    }
+
+    /// The node with the lowest number, of those that are up.
+    pub(crate) fn controller(&self) -> Option<i32> {
+        self.nodes_up().next().map(|(id, _)| id)
+    }
+
+    /// A topic as it is when nobody says how it should be, at the nodes that are up in turn.
+    pub(crate) fn create_usual_topic(
         &mut self,
         name: &str,
         partitions: i32,
-        settings: TopicSettings,
     ) -> Result<Uuid, Rejection> {
         self.check_topic(name, partitions)?;
-        let nodes: Vec<i32> = self.up().collect();
-        let replicas = |first: usize| -> Vec<i32> {
-            let count = nodes.len().min(MOST_REPLICAS);
-            (first..first + count)
-                .map(|turn| nodes[turn % nodes.len()])
-                .collect()
-        };
-        let count = usize::try_from(partitions).unwrap_or(0);
+        let replicas = self.spread(partitions, self.usual_replication())?;
+        self.create_topic(name, replicas, self.settings.topic)
+    }
+
+    /// `replicas`: the nodes of each partition; the first one leads it.
+    pub(crate) fn create_topic(
+        &mut self,
+        name: &str,
+        replicas: Vec<Vec<i32>>,
+        settings: TopicSettings,
+    ) -> Result<Uuid, Rejection> {
+        self.check_topic(name, i32::try_from(replicas.len()).unwrap_or(i32::MAX))?;
         let id = Uuid::from_u128(fastrand::u128(1..));
         let topic = Topic {
             id,
             settings,
-            partitions: (0..count)
-                .map(|index| Partition::new(replicas(index)))
-                .collect(),
+            partitions: replicas.into_iter().map(Partition::new).collect(),
         };
         self.topics.insert(name.to_owned(), topic);
         Ok(id)
+    }
+
+    pub(crate) fn usual_replication(&self) -> usize {
+        self.nodes_up().count().min(USUAL_REPLICAS)
+    }
+
+    /// The nodes of each partition, from those that are up.
+    pub(crate) fn spread(
+        &self,
+        partitions: i32,
+        replication: usize,
+    ) -> Result<Vec<Vec<i32>>, Rejection> {
+        let nodes: Vec<i32> = self.nodes_up().map(|(id, _)| id).collect();
+        if replication == 0 || replication > nodes.len() {
+            return Err(Rejection::new(
+                ResponseError::InvalidReplicationFactor,
+                format!("{replication} replicas cannot be at {} nodes", nodes.len()),
+            ));
+        }
+        let mut turn = (0..nodes.len()).cycle();
+        Ok((0..partitions)
+            .filter_map(|_| turn.next())
+            .map(|first| {
+                (first..first + replication)
+                    .map(|next| nodes[next % nodes.len()])
+                    .collect()
+            })
+            .collect())
     }
 
     /// Whether a topic could be created.
@@ -255,7 +304,7 @@ impl State {
         if let Some(node) = self.nodes.get_mut(&node) {
             node.up = false;
         }
-        let up: Vec<i32> = self.up().collect();
+        let up: Vec<i32> = self.nodes_up().map(|(id, _)| id).collect();
         for partition in self.partitions_mut() {
             if partition.leader == Some(node) {
                 let heir = partition.replicas.iter().find(|one| up.contains(one));
@@ -274,13 +323,6 @@ impl State {
                 partition.lead_by(Some(node));
             }
         }
-    }
-
-    fn up(&self) -> impl Iterator<Item = i32> {
-        self.nodes
-            .iter()
-            .filter(|(_, node)| node.up)
-            .map(|(id, _)| *id)
     }
 
     fn partitions_mut(&mut self) -> impl Iterator<Item = &mut Partition> {

@@ -106,11 +106,12 @@ impl Topic {
 impl Partition {
     /// Led by the first of its replicas.
     pub(crate) fn new(replicas: Vec<i32>) -> Self {
+        let leader_epoch = 0;
         Self {
             leader: replicas.first().copied(),
-            leader_epoch: 0,
+            leader_epoch,
             replicas,
-            log: Log::default(),
+            log: Log::new(leader_epoch),
             producers: Producers::default(),
         }
     }
@@ -118,6 +119,7 @@ impl Partition {
     pub(crate) fn lead_by(&mut self, leader: Option<i32>) {
         self.leader = leader;
         self.leader_epoch += 1;
+        self.log.begin_epoch(self.leader_epoch);
     }
 
     pub(crate) fn append(
@@ -138,12 +140,9 @@ impl Partition {
             });
         }
         let append_time = settings.log_append_time.then_some(batch.now);
-        let base_offset = self.log.append(
-            batch.records,
-            self.leader_epoch,
-            append_time,
-            settings.retain_bytes,
-        );
+        let base_offset = self
+            .log
+            .append(batch.records, append_time, settings.retain_bytes);
         self.producers.wrote(&header, base_offset, append_time);
         Ok(Appended {
             base_offset,
