@@ -1,10 +1,13 @@
 //! How a command ends.
 
 use std::fmt;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{error, io};
 
+use event_kafka::PublishError;
 use event_kafka::StartError;
 use event_kafka::TopicNameError;
 use event_kafka::config::{ConfigError, FileError};
@@ -49,6 +52,14 @@ pub(crate) enum Error {
     MixedParams,
     Start(StartError),
     Topic(TopicNameError),
+    Publish(PublishError),
+    /// The broker of `demo` could not be started.
+    Broker(io::Error),
+    /// The broker of `broker` could not be started.
+    Listen {
+        address: SocketAddr,
+        error: io::Error,
+    },
     Output(io::Error),
     Signals(io::Error),
     /// A flag that this version cannot obey.
@@ -96,6 +107,17 @@ impl fmt::Display for Error {
             ),
             Self::Start(error) => write!(f, "{error}"),
             Self::Topic(error) => write!(f, "{error}"),
+            Self::Publish(error) => write!(f, "{error}"),
+            Self::Broker(error) => write!(f, "cannot listen on loopback: {error}"),
+            Self::Listen { address, error } => {
+                write!(f, "cannot listen at {address}: {error}; ")?;
+                f.write_str(match error.kind() {
+                    ErrorKind::AddrInUse => {
+                        "end the broker that runs there, or give another --listen"
+                    }
+                    _ => "give an address of this machine and a port to --listen",
+                })
+            }
             Self::Output(error) => write!(f, "cannot write to standard output: {error}"),
             Self::Signals(error) => write!(f, "cannot watch for interrupts: {error}"),
             Self::Unsupported {
@@ -137,5 +159,11 @@ impl From<StartError> for Error {
 impl From<TopicNameError> for Error {
     fn from(error: TopicNameError) -> Self {
         Self::Topic(error)
+    }
+}
+
+impl From<PublishError> for Error {
+    fn from(error: PublishError) -> Self {
+        Self::Publish(error)
     }
 }

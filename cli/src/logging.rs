@@ -27,10 +27,10 @@ enum Format {
     Json,
 }
 
-/// From here on what the library logs reaches the console; without `-v` only warnings.
-pub(crate) fn start(options: &Options, console: &Console) {
+/// From here on what the library logs reaches the console; without `-v` only what is `unasked`.
+pub(crate) fn start(options: &Options, unasked: LevelFilter, console: &Console) {
     let level = match options.verbose {
-        0 => LevelFilter::WARN,
+        0 => unasked,
         1 => LevelFilter::INFO,
         _ => LevelFilter::DEBUG,
     };

@@ -1,16 +1,21 @@
 //! The event-kafka command line.
 
 mod bench;
+mod broker;
+mod columns;
 mod console;
+mod demo;
 mod error;
 mod interrupt;
 mod logging;
 mod publish;
 
+use std::env;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
+use tracing_subscriber::filter::LevelFilter;
 
 use console::Console;
 use error::Exit;
@@ -32,11 +37,25 @@ struct Cli {
 enum Command {
     Publish(publish::Options),
     Bench(bench::Options),
+    Broker(broker::Options),
+    /// Watch SIP events on their way into Kafka: needs nothing, takes a second
+    Demo,
+}
+
+impl Command {
+    /// What is logged without `-v`.
+    fn unasked_logs(&self) -> LevelFilter {
+        match self {
+            // It shows by itself what its broker does to it.
+            Self::Demo => LevelFilter::ERROR,
+            _ => LevelFilter::WARN,
+        }
+    }
 }
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    all was delivered
+  0    all was delivered; a broker was told to end
   1    some message failed; standard error says which and why
   2    the command line or the configuration is wrong, or a file cannot be read
   130  interrupted, after waiting for what was under way";
@@ -47,10 +66,12 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return explain(&error, &console),
     };
-    logging::start(&cli.logging, &console);
+    logging::start(&cli.logging, cli.command.unasked_logs(), &console);
     let ending = match cli.command {
         Command::Publish(options) => publish::run(options, &console),
         Command::Bench(options) => bench::run(&options, &console),
+        Command::Broker(options) => broker::run(&options, &console),
+        Command::Demo => demo::run(&console),
     };
     let exit = ending.unwrap_or_else(|error| {
         console.line(&error.to_string());
@@ -78,4 +99,11 @@ fn in_one_line(error: &clap::Error) -> String {
     });
     let line = telling.collect::<Vec<_>>().join("; ").replace(":; ", ": ");
     line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+}
+
+/// How this program was called, for lines that people copy.
+fn program() -> String {
+    env::args()
+        .next()
+        .unwrap_or_else(|| "event-kafka".to_owned())
 }

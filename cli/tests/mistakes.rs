@@ -106,6 +106,24 @@ fn every_mistake_is_one_line_with_its_place_and_a_remedy_and_exits_2() {
         ),
         (&["publish", "a/t", "--null"], &["--key"]),
         (
+            &["broker", "--listen", "9092"],
+            &["9092", "no address", "127.0.0.1:9092"],
+        ),
+        (
+            &["broker", "--listen", "0.0.0.0:9092"],
+            &["cannot connect to it", "this machine's"],
+        ),
+        (
+            &["broker", "--profile", "kafka-9"],
+            &["no profile \"kafka-9\"", "kafka-4.4", "kafka-0.11"],
+        ),
+        (
+            &["broker", "--partitions", "0"],
+            &["--partitions", "1..=1000"],
+        ),
+        (&["broker", "--retain", "1X"], &["--retain", "K, M or G"]),
+        (&["demo", "faster"], &["faster"]),
+        (
             &["publish", "a/t", "x", "--file", "y"],
             &["cannot be used with"],
         ),

@@ -3,7 +3,7 @@
 // Every test binary compiles this module for itself and uses only a part of it.
 #![allow(dead_code)]
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Output, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -124,6 +124,15 @@ pub(crate) fn file(name: &str, content: &[u8]) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::write(&path, content).expect("the test directory is writable");
     path
+}
+
+/// Says that the running test is skipped, past the harness's capture and in the form that
+/// `cargo xtask test` counts.
+pub(crate) fn skip(why: &str) {
+    let test = thread::current();
+    let test = test.name().unwrap_or("a test");
+    // Nothing can be done about a closed standard error.
+    let _ = writeln!(io::stderr(), "skipped: {test}: {why}");
 }
 
 /// How long a run may take before it is killed and its test fails.
