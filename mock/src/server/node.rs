@@ -35,9 +35,13 @@ impl Door {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
             SocketAddr::V6(_) => TcpSocket::new_v6()?,
         };
-        // Connections that have just ended still occupy the port.
-        socket.set_reuseaddr(true)?;
+        // Connections that have just ended still occupy the port that a node comes back to. A port
+        // that is to be drawn is drawn without this: the system would share one among such sockets.
+        if address.port() != 0 {
+            socket.set_reuseaddr(true)?;
+        }
         socket.bind(address)?;
+        socket.set_reuseaddr(true)?;
         let address = socket.local_addr()?;
         Ok(Self { socket, address })
     }
@@ -113,7 +117,11 @@ impl Node {
                 self.settle().await?;
                 return Ok(address);
             }
-            Task::Cut => self.connections.end().await,
+            Task::Cut => {
+                self.shut().await?;
+                self.connections.end().await;
+                self.settle().await?;
+            }
             Task::Reach => {
                 self.settle().await?;
                 if self.present != Reach::Open {
