@@ -91,12 +91,13 @@ fn run_bench(arguments: &mut Arguments) -> Result<()> {
 }
 
 fn run_chaos(arguments: &mut Arguments) -> Result<()> {
-    let minutes: Option<u64> = arguments.value("--minutes")?;
+    let minutes: Option<u32> = arguments.value("--minutes")?;
     let messages = arguments.value("--messages")?;
-    let rate = arguments.value("--rate")?.unwrap_or(5000);
+    let rate: u64 = arguments.value("--rate")?.unwrap_or(5000);
+    let seconds = 60 * u64::from(minutes.unwrap_or(2));
     let plan = Plan {
         version: arguments.value("--kafka")?.unwrap_or_default(),
-        messages: messages.unwrap_or(minutes.unwrap_or(2) * 60 * rate),
+        messages: messages.unwrap_or(rate.saturating_mul(seconds)),
         rate,
         seed: arguments.value("--seed")?.unwrap_or_else(any_seed),
         only: arguments.value("--only")?,

@@ -26,7 +26,10 @@ pub(super) struct Accounts {
     /// Messages behind a later one of their call, counting only first copies of what was delivered:
     /// allowed, as duplicates are, while several requests for a partition may be on their way.
     out_of_order: u64,
+    /// The longest of the whole.
     stall: Stall,
+    /// The longest of one partition, while others may go on.
+    partition_stall: (i32, Stall),
     /// How long each delivery took, in microseconds, sorted.
     latencies: Vec<u64>,
 }
@@ -56,10 +59,12 @@ struct Message<'a> {
 impl Accounts {
     pub(super) fn draw_up(published: &Published, mut log: Vec<Entry>) -> Self {
         log.sort_unstable_by_key(at);
+        let deliveries = Deliveries::of(&published.said);
         let mut accounts = Self {
             fed: published.fed,
             in_log: log.len() as u64,
-            stall: Stall::longest(&published.said),
+            stall: deliveries.longest_stall(),
+            partition_stall: deliveries.longest_stall_of_partition(),
             ..Self::default()
         };
         let mut messages: Vec<_> = (0..published.fed).map(|_| Message::default()).collect();
@@ -225,16 +230,16 @@ impl fmt::Display for Accounts {
             "{:>9}  behind a later message of their key",
             self.out_of_order
         )?;
-        let Stall { begin, length } = self.stall;
+        let (partition, stall) = self.partition_stall;
         writeln!(
             f,
-            "longest stall {:.1} s, from {:.1} s on; a delivery took {:.3} s in the median, \
-             99 % within {:.3} s, all within {:.3} s",
-            length.as_secs_f64(),
-            begin.as_secs_f64(),
-            self.latency(0.5),
-            self.latency(0.99),
-            self.latency(1.0),
+            "longest stall: {} of all, {stall} of partition {partition}",
+            self.stall
+        )?;
+        let [half, most, all] = [0.5, 0.99, 1.0].map(|part| self.latency(part));
+        writeln!(
+            f,
+            "a delivery took {half:.3} s in the median, 99 % within {most:.3} s, all within {all:.3} s"
         )?;
         if self.is_in_order() {
             return write!(
@@ -258,16 +263,48 @@ impl fmt::Display for Broken {
     }
 }
 
+impl fmt::Display for Stall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (length, begin) = (self.length.as_secs_f64(), self.begin.as_secs_f64());
+        write!(f, "{length:.1} s (from {begin:.1} s on)")
+    }
+}
+
+/// When there were reports of delivery, and for which partition.
+struct Deliveries(Vec<(Duration, i32)>);
+
+impl Deliveries {
+    fn of(said: &[Line]) -> Self {
+        let delivery = |line: &Line| match line.report.as_ref().ok()?.outcome {
+            Outcome::Delivered { partition, .. } => Some((line.at, partition)),
+            Outcome::Failed { .. } => None,
+        };
+        Self(said.iter().filter_map(delivery).collect())
+    }
+
+    fn longest_stall(&self) -> Stall {
+        Stall::longest(self.0.iter().map(|(at, _)| *at))
+    }
+
+    fn longest_stall_of_partition(&self) -> (i32, Stall) {
+        let mut times: BTreeMap<i32, Vec<Duration>> = BTreeMap::new();
+        for (at, partition) in &self.0 {
+            times.entry(*partition).or_default().push(*at);
+        }
+        let stalls = times
+            .into_iter()
+            .map(|(partition, times)| (partition, Stall::longest(times.into_iter())));
+        stalls
+            .max_by_key(|(_, stall)| stall.length)
+            .unwrap_or_default()
+    }
+}
+
 impl Stall {
-    fn longest(said: &[Line]) -> Self {
-        let delivered = said.iter().filter(|line| {
-            let report = line.report.as_ref();
-            report.is_ok_and(|report| matches!(report.outcome, Outcome::Delivered { .. }))
-        });
-        let times: Vec<Duration> = delivered.map(|line| line.at).collect();
-        let stalls = times.windows(2).map(|pair| Self {
-            begin: pair[0],
-            length: pair[1] - pair[0],
+    fn longest(times: impl Iterator<Item = Duration> + Clone) -> Self {
+        let stalls = times.clone().zip(times.skip(1)).map(|(begin, end)| Self {
+            begin,
+            length: end.saturating_sub(begin),
         });
         stalls.max_by_key(|stall| stall.length).unwrap_or_default()
     }
@@ -521,6 +558,25 @@ mod tests {
             length: Duration::from_secs(60) - last,
         };
         assert_eq!(case.accounts().stall, stall);
+    }
+
+    #[test]
+    fn a_stall_of_one_partition_is_found_while_others_go_on() {
+        let mut case = Case::new();
+        let (begin, end) = (Duration::from_millis(1000), Duration::from_millis(1500));
+        for line in &mut case.published.said {
+            let outcome = &line.report.as_ref().unwrap().outcome;
+            if matches!(outcome, Outcome::Delivered { partition: 1, .. }) && line.at >= begin {
+                line.at = line.at.max(end);
+            }
+        }
+        case.published.said.sort_by_key(|line| line.at);
+
+        let accounts = case.accounts();
+        assert!(accounts.stall.length < Duration::from_millis(5));
+        let (partition, stall) = accounts.partition_stall;
+        assert_eq!((partition, stall.begin + stall.length), (1, end));
+        assert!(stall.begin < begin);
     }
 
     #[test]
