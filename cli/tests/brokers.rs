@@ -1,4 +1,5 @@
-//! The command line against a real broker; what arrived is read back by independent clients.
+//! The command line against a broker of any kind (`support` says how to name one); what arrived is read
+//! back by independent clients.
 
 mod command;
 #[path = "../../tests/support/mod.rs"]
@@ -9,10 +10,11 @@ use std::io::Write;
 
 use command::{Running, file, next_line, run, run_with_input};
 use serde_json::Value;
+use support::Needs;
 
 #[test]
 fn an_event_arrives_as_opensips_writes_it_and_is_reported_where_it_is() {
-    let Some(cluster) = support::cluster() else {
+    let Some(cluster) = support::cluster(Needs::ANY) else {
         return;
     };
     let topic = support::unique_name("event");
@@ -57,7 +59,7 @@ fn an_event_arrives_as_opensips_writes_it_and_is_reported_where_it_is() {
 
 #[test]
 fn keyed_lines_arrive_once_in_order_where_librdkafka_puts_them() {
-    let Some(cluster) = support::cluster() else {
+    let Some(cluster) = support::cluster(Needs::ANY.kcat()) else {
         return;
     };
     let (ours, theirs) = (
@@ -119,7 +121,7 @@ fn keyed_lines_arrive_once_in_order_where_librdkafka_puts_them() {
 
 #[test]
 fn a_message_that_is_too_large_fails_alone() {
-    let Some(cluster) = support::cluster() else {
+    let Some(cluster) = support::cluster(Needs::ANY) else {
         return;
     };
     let topic = support::unique_name("large");
@@ -149,7 +151,7 @@ fn a_message_that_is_too_large_fails_alone() {
 
 #[test]
 fn key_headers_partition_and_tombstone_arrive() {
-    let Some(cluster) = support::cluster() else {
+    let Some(cluster) = support::cluster(Needs::ANY) else {
         return;
     };
     let topic = support::unique_name("envelope");
@@ -202,7 +204,7 @@ fn key_headers_partition_and_tombstone_arrive() {
 
 #[test]
 fn lines_are_bytes_and_only_the_line_feed_is_taken_off() {
-    let Some(cluster) = support::cluster() else {
+    let Some(cluster) = support::cluster(Needs::ANY) else {
         return;
     };
     let topic = support::unique_name("bytes");
@@ -222,7 +224,7 @@ fn lines_are_bytes_and_only_the_line_feed_is_taken_off() {
 
 #[test]
 fn a_full_queue_waits_and_drops_nothing() {
-    let Some(cluster) = support::cluster() else {
+    let Some(cluster) = support::cluster(Needs::ANY) else {
         return;
     };
     let topic = support::unique_name("full");
@@ -251,7 +253,7 @@ fn a_full_queue_waits_and_drops_nothing() {
 
 #[test]
 fn a_reader_of_reports_that_leaves_costs_no_message() {
-    let Some(cluster) = support::cluster() else {
+    let Some(cluster) = support::cluster(Needs::ANY) else {
         return;
     };
     let topic = support::unique_name("reader");
@@ -275,7 +277,7 @@ fn a_reader_of_reports_that_leaves_costs_no_message() {
 
 #[test]
 fn an_interrupt_while_waiting_for_input_ends_well() {
-    let Some(cluster) = support::cluster() else {
+    let Some(cluster) = support::cluster(Needs::ANY) else {
         return;
     };
     let topic = support::unique_name("interrupt");
@@ -305,7 +307,7 @@ fn an_interrupt_while_waiting_for_input_ends_well() {
 
 #[test]
 fn brokers_may_come_from_a_file_and_the_socket_goes_over_it() {
-    let Some(cluster) = support::cluster() else {
+    let Some(cluster) = support::cluster(Needs::ANY) else {
         return;
     };
     let topic = support::unique_name("config");
@@ -328,17 +330,17 @@ fn brokers_may_come_from_a_file_and_the_socket_goes_over_it() {
 }
 
 #[test]
-fn a_broker_that_comes_later_gets_every_line() {
-    let Some(mut node) = support::private_node() else {
+fn brokers_that_come_later_get_every_line() {
+    let Some(mut cluster) = support::private_cluster(Needs::ANY) else {
         return;
     };
     let topic = support::unique_name("later");
-    node.cluster().create_topic(&topic, 2);
-    node.stop();
-    // The queue is full for as long as the broker is away.
+    cluster.create_topic(&topic, 2);
+    cluster.kill_all();
+    // The queue is full for as long as the brokers are away.
     let socket = format!(
         "{}/{topic}?g.queue.buffering.max.messages=100",
-        node.cluster().bootstrap()
+        cluster.bootstrap()
     );
     let mut running = Running::start(&["publish", &socket, "--report", "json"]);
     let mut stdin = running.stdin();
@@ -347,7 +349,7 @@ fn a_broker_that_comes_later_gets_every_line() {
     }
     drop(stdin);
 
-    node.restart();
+    cluster.restart_all();
     let ended = running.end();
 
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -361,8 +363,7 @@ fn a_broker_that_comes_later_gets_every_line() {
         (0..500).map(|n| (n, 1)).collect(),
         "one report each"
     );
-    let arrived: BTreeSet<_> = node
-        .cluster()
+    let arrived: BTreeSet<_> = cluster
         .read_all(&topic)
         .iter()
         .map(|record| text(&record.value))
@@ -371,8 +372,25 @@ fn a_broker_that_comes_later_gets_every_line() {
 }
 
 #[test]
+fn a_topic_that_nobody_creates_fails_with_the_remedy() {
+    let Some(cluster) = support::private_cluster(Needs::ANY.auto_create(false)) else {
+        return;
+    };
+    let soon = "g.topic.metadata.propagation.max.ms=500";
+    let socket = format!("{}/nobody-made-it?{soon}", cluster.bootstrap());
+
+    let ended = run(&["publish", &socket, "x"]);
+
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    for word in ["message 0 failed", "no such topic; create it"] {
+        assert!(ended.stderr.contains(word), "{word}: {}", ended.stderr);
+    }
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+}
+
+#[test]
 fn bench_prints_the_keys_of_its_mode() {
-    let Some(cluster) = support::cluster() else {
+    let Some(cluster) = support::cluster(Needs::ANY) else {
         return;
     };
     let topic = support::unique_name("bench");

@@ -1,7 +1,8 @@
 //! Topics and records of a cluster, asked for over the wire.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
@@ -22,14 +23,16 @@ use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::records::RecordBatchDecoder;
 
 use super::wire::Connection;
-use super::{eventually, kcat, skip};
+use super::{eventually, kcat};
 
-/// Versions that Apache Kafka from 2.8 to 4.4 and Redpanda all speak, topics by name.
-const METADATA: i16 = 8;
+/// Versions that Apache Kafka from 0.11 to 4.4 and Redpanda all speak; topics go by name.
+const METADATA: i16 = 4;
+const LIST_OFFSETS: i16 = 1;
+const FETCH: i16 = 4;
+
+/// From Apache Kafka 2.4 on; the mock is asked in another way.
 const CREATE_TOPICS: i16 = 4;
-const DELETE_TOPICS: i16 = 4;
-const LIST_OFFSETS: i16 = 4;
-const FETCH: i16 = 11;
+const DELETE_TOPICS: i16 = 1;
 const ALTER_PARTITION_REASSIGNMENTS: i16 = 0;
 const ELECT_LEADERS: i16 = 2;
 
@@ -49,14 +52,26 @@ pub(crate) struct Record {
 }
 
 /// A cluster that somebody runs for the tests.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Cluster {
     bootstrap: String,
+    /// If it is the mock, which has no API for what an administrator does.
+    mock: Option<Arc<kafka_mock::Cluster>>,
 }
 
 impl Cluster {
-    pub(crate) fn new(bootstrap: String) -> Self {
-        Self { bootstrap }
+    pub(super) fn new(bootstrap: String) -> Self {
+        Self {
+            bootstrap,
+            mock: None,
+        }
+    }
+
+    pub(super) fn of_mock(mock: Arc<kafka_mock::Cluster>) -> Self {
+        Self {
+            bootstrap: mock.bootstrap(),
+            mock: Some(mock),
+        }
     }
 
     /// `host:port,...`, as a producer's `bootstrap.servers` wants it.
@@ -67,28 +82,18 @@ impl Cluster {
     /// Creates a topic with the cluster's default replication and waits until every node knows a
     /// leader of every partition.
     pub(crate) fn create_topic(&self, topic: &str, partitions: i32) {
-        let creatable = CreatableTopic::default()
-            .with_name(topic_name(topic))
-            .with_num_partitions(partitions)
-            .with_replication_factor(-1);
-        let request = CreateTopicsRequest::default()
-            .with_topics(vec![creatable])
-            .with_timeout_ms(TIMEOUT_MS);
-        let answer = must(self.connect().call(CREATE_TOPICS, &request), "CreateTopics");
-        for created in &answer.topics {
-            expect_no_error(created.error_code, &format!("creating {topic}"));
+        match &self.mock {
+            Some(mock) => mock.create_topic(topic, partitions),
+            None => self.create_topic_by_wire(topic, partitions),
         }
         self.wait_for_leaders(topic, |leaders| leaders.len() == partitions as usize);
     }
 
     /// Deletes a topic and waits until no node knows it any more.
     pub(crate) fn delete_topic(&self, topic: &str) {
-        let request = DeleteTopicsRequest::default()
-            .with_topic_names(vec![topic_name(topic)])
-            .with_timeout_ms(TIMEOUT_MS);
-        let answer = must(self.connect().call(DELETE_TOPICS, &request), "DeleteTopics");
-        for deleted in &answer.responses {
-            expect_no_error(deleted.error_code, &format!("deleting {topic}"));
+        match &self.mock {
+            Some(mock) => assert!(mock.delete_topic(topic), "{topic} is there"),
+            None => self.delete_topic_by_wire(topic),
         }
         eventually(&format!("{topic} is deleted everywhere"), || {
             let gone = |address: &String| {
@@ -101,21 +106,23 @@ impl Cluster {
         });
     }
 
-    /// Hands a partition to another of its replicas, waits until every node says so, and returns the
-    /// new leader's id. `None` after saying that the test is skipped, when there is no other replica.
-    pub(crate) fn move_leader(&self, topic: &str, partition: i32) -> Option<i32> {
-        let mut replicas = self.replicas(topic, partition);
-        if replicas.len() < 2 {
-            skip("moving a leader needs a cluster of 3 nodes");
-            return None;
-        }
+    /// Hands a partition to another of its replicas, of which there must be one, waits until every
+    /// node says so, and returns the new leader's id.
+    pub(crate) fn move_leader(&self, topic: &str, partition: i32) -> i32 {
         let leader = self.leaders(topic)[&partition];
+        let mut replicas = self.replicas(topic, partition);
         replicas.sort_by_key(|replica| replica.0 == leader);
         let next = replicas[0].0;
-        self.prefer(topic, partition, replicas);
-        self.elect_preferred(topic, partition);
+        assert_ne!(next, leader, "{topic}/{partition} has no other replica");
+        match &self.mock {
+            Some(mock) => mock.move_leader(topic, partition, Some(next)),
+            None => {
+                self.prefer(topic, partition, replicas);
+                self.elect_preferred(topic, partition);
+            }
+        }
         self.wait_for_leaders(topic, |leaders| leaders.get(&partition) == Some(&next));
-        Some(next)
+        next
     }
 
     /// The id of every partition's leader.
@@ -147,6 +154,34 @@ impl Cluster {
             let records = self.read_all(topic);
             (records.len() >= count).then_some(records)
         })
+    }
+
+    /// The ids of the nodes that say that they are there.
+    pub(crate) fn node_ids(&self) -> BTreeSet<i32> {
+        let nodes = eventually("a node answers", || self.nodes());
+        nodes.into_keys().collect()
+    }
+
+    /// Waits until the nodes miss this one.
+    pub(crate) fn wait_until_missed(&self, node: i32) {
+        eventually(&format!("node {node} is missed"), || {
+            (!self.nodes()?.contains_key(&node)).then_some(())
+        });
+    }
+
+    /// Waits until every replica of every partition is in sync: what an administrator does before
+    /// another node may go.
+    pub(crate) fn wait_until_in_sync(&self, topic: &str) {
+        eventually(&format!("all replicas of {topic} are in sync"), || {
+            let in_sync = |partition: &MetadataResponsePartition| {
+                partition.isr_nodes.len() == partition.replica_nodes.len()
+            };
+            self.nodes()?
+                .values()
+                .map(|address| partitions(&metadata(address, topic).ok()?, topic))
+                .all(|found| found.is_some_and(|partitions| partitions.iter().all(in_sync)))
+                .then_some(())
+        });
     }
 
     /// What kcat prints, given these arguments after `-b`; panics when it fails.
@@ -192,6 +227,30 @@ impl Cluster {
             let first = views.next()??;
             (wanted(&first) && views.all(|view| view.as_ref() == Some(&first))).then_some(first)
         })
+    }
+
+    fn create_topic_by_wire(&self, topic: &str, partitions: i32) {
+        let creatable = CreatableTopic::default()
+            .with_name(topic_name(topic))
+            .with_num_partitions(partitions)
+            .with_replication_factor(-1);
+        let request = CreateTopicsRequest::default()
+            .with_topics(vec![creatable])
+            .with_timeout_ms(TIMEOUT_MS);
+        let answer = must(self.connect().call(CREATE_TOPICS, &request), "CreateTopics");
+        for created in &answer.topics {
+            expect_no_error(created.error_code, &format!("creating {topic}"));
+        }
+    }
+
+    fn delete_topic_by_wire(&self, topic: &str) {
+        let request = DeleteTopicsRequest::default()
+            .with_topic_names(vec![topic_name(topic)])
+            .with_timeout_ms(TIMEOUT_MS);
+        let answer = must(self.connect().call(DELETE_TOPICS, &request), "DeleteTopics");
+        for deleted in &answer.responses {
+            expect_no_error(deleted.error_code, &format!("deleting {topic}"));
+        }
     }
 
     fn replicas(&self, topic: &str, partition: i32) -> Vec<BrokerId> {

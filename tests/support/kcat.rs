@@ -2,7 +2,14 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::thread;
+
+/// Whether this machine has it.
+pub(super) fn is_there() -> bool {
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    *FOUND.get_or_init(|| Command::new("kcat").arg("-V").output().is_ok())
+}
 
 /// What kcat prints; panics with what it says on standard error when it fails.
 pub(super) fn run(bootstrap: &str, arguments: &[&str], input: &str) -> String {
@@ -13,7 +20,7 @@ pub(super) fn run(bootstrap: &str, arguments: &[&str], input: &str) -> String {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap_or_else(|error| panic!("kcat (`cargo xtask test` installs it): {error}"));
+        .unwrap_or_else(|error| panic!("kcat, which the test must say that it needs: {error}"));
     let mut stdin = child.stdin.take().expect("stdin is a pipe");
     // Written beside the reading of its output, which may fill its pipe first.
     let output = thread::scope(|scope| {

@@ -1,13 +1,16 @@
-//! What the developer commands and the integration tests share: a real Apache Kafka on loopback.
+//! What the developer commands and the integration tests share: a real Apache Kafka on loopback, and
+//! the names of brokers to test against.
 //!
 //! The commands themselves (`cargo xtask ...`) live in the binary beside this library.
 
 mod error;
 pub mod kafka;
+mod test_broker;
 
 use std::path::{Path, PathBuf};
 
 pub use error::{Error, Result};
+pub use test_broker::{MOCK_PROFILES, TestBroker};
 
 /// The root folder of the workspace.
 pub fn workspace_root() -> &'static Path {

@@ -1,59 +1,20 @@
-//! What the producer promises, against a real broker and read back by independent clients.
-
-mod support;
+//! What the producer promises, read back by independent clients.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
 
-use event_kafka::{
-    DeliveryError, Header, Producer, ProducerBuilder, PublishError, Record, Report, SendError,
-};
+use event_kafka::{DeliveryError, Header, PublishError, Record, SendError};
 
-use support::Cluster;
-
-/// Nothing listens there.
-const NOWHERE: &str = "127.0.0.1:1";
-
-const PATIENCE: Duration = Duration::from_secs(60);
-
-fn producer(cluster: &Cluster, properties: &[(&str, &str)]) -> Producer {
-    producer_at(cluster.bootstrap(), properties)
-}
-
-fn producer_at(brokers: &str, properties: &[(&str, &str)]) -> Producer {
-    let builder = Producer::builder().set("bootstrap.servers", brokers);
-    let set = |builder: ProducerBuilder, (name, value): &(&str, &str)| builder.set(name, value);
-    let configured = properties.iter().try_fold(builder.unwrap(), set);
-    configured.unwrap().start().unwrap()
-}
-
-/// The reports of `count` messages, by opaque.
-fn reports(producer: &Producer, count: usize) -> HashMap<u64, Report> {
-    let mut all = HashMap::new();
-    while all.len() < count {
-        let batch: Vec<Report> = producer.reports().wait(PATIENCE).collect();
-        assert!(!batch.is_empty(), "{} of {count} reports came", all.len());
-        for report in batch {
-            let again = all.insert(report.opaque, report);
-            assert!(again.is_none(), "two reports: {again:?}");
-        }
-    }
-    assert_eq!(
-        producer.reports().take().count(),
-        0,
-        "more reports than messages"
-    );
-    all
-}
+use crate::producer::{PATIENCE, producer, reports};
+use crate::support::{self, Needs};
 
 #[test]
 fn every_message_is_in_the_log_once_where_its_report_says() {
-    let Some(cluster) = support::cluster() else {
+    let Some(cluster) = support::cluster(Needs::ANY) else {
         return;
     };
     let topic_name = support::unique_name("delivery-once");
     cluster.create_topic(&topic_name, 12);
-    let producer = producer(cluster, &[("acks", "all")]);
+    let producer = producer(cluster.bootstrap(), &[("acks", "all")]);
     let topic = producer.topic(&topic_name).unwrap();
 
     let count = 20_000_u64;
@@ -87,7 +48,7 @@ fn every_message_is_in_the_log_once_where_its_report_says() {
 
 #[test]
 fn keys_go_to_the_partitions_that_librdkafka_chooses() {
-    let Some(cluster) = support::cluster() else {
+    let Some(cluster) = support::cluster(Needs::ANY.kcat()) else {
         return;
     };
     let (ours, theirs) = (
@@ -101,7 +62,7 @@ fn keys_go_to_the_partitions_that_librdkafka_chooses() {
         cluster.create_topic(topic, 12);
     }
 
-    let producer = producer(cluster, &[]);
+    let producer = producer(cluster.bootstrap(), &[]);
     let topic = producer.topic(&ours).unwrap();
     keys.iter()
         .for_each(|key| topic.publish(Record::new("x").key(key)).unwrap());
@@ -121,27 +82,17 @@ fn keys_go_to_the_partitions_that_librdkafka_chooses() {
 
 #[test]
 fn key_value_headers_and_timestamp_arrive_as_given() {
-    let Some(cluster) = support::cluster() else {
+    let Some(cluster) = support::cluster(Needs::ANY) else {
         return;
     };
     let name = support::unique_name("delivery-whole");
     cluster.create_topic(&name, 3);
-    let producer = producer(cluster, &[]);
+    let producer = producer(cluster.bootstrap(), &[]);
     let topic = producer.topic(&name).unwrap();
-    let headers = [
-        Header {
-            name: "h",
-            value: Some(b"1"),
-        },
-        Header {
-            name: "h",
-            value: Some(b"2"),
-        },
-        Header {
-            name: "none",
-            value: None,
-        },
-    ];
+    let headers = [("h", Some("1")), ("none", None)].map(|(name, value)| {
+        let value = value.map(str::as_bytes);
+        Header { name, value }
+    });
     let binary = b"bin \0\xff nul";
     let record = Record::new(binary).key(binary).headers(&headers);
     topic
@@ -169,20 +120,45 @@ fn key_value_headers_and_timestamp_arrive_as_given() {
     assert_eq!(whole.key.as_deref(), Some(&binary[..]));
     assert_eq!(whole.value.as_deref(), Some(&binary[..]));
     assert_eq!(whole.timestamp, 1_700_000_000_123);
-    // kafka-protocol keeps one header of a name; kcat shows them all.
-    let by_kcat = cluster.kcat(&["-C", "-t", &name, "-p", "2", "-e", "-q", "-f", "%h"]);
+    assert_eq!(
+        whole.headers,
+        [
+            ("h".to_owned(), Some("1".into())),
+            ("none".to_owned(), None)
+        ]
+    );
+}
+
+#[test]
+fn headers_of_one_name_all_arrive_in_order() {
+    // The decoder of the tests keeps one header of a name; kcat shows them all.
+    let Some(cluster) = support::cluster(Needs::ANY.kcat()) else {
+        return;
+    };
+    let name = support::unique_name("delivery-headers");
+    cluster.create_topic(&name, 1);
+    let producer = producer(cluster.bootstrap(), &[]);
+    let topic = producer.topic(&name).unwrap();
+    let headers = [("h", Some("1")), ("h", Some("2")), ("none", None)].map(|(name, value)| {
+        let value = value.map(str::as_bytes);
+        Header { name, value }
+    });
+    topic.publish(Record::new("x").headers(&headers)).unwrap();
+    producer.close(PATIENCE).unwrap();
+
+    let by_kcat = cluster.kcat(&["-C", "-t", &name, "-e", "-q", "-f", "%h"]);
     assert_eq!(by_kcat, "h=1,h=2,none=NULL");
 }
 
 #[test]
 fn each_kind_of_acks_delivers() {
-    let Some(cluster) = support::cluster() else {
+    let Some(cluster) = support::cluster(Needs::ANY) else {
         return;
     };
     for (acks, knows_offset) in [("0", false), ("1", true), ("all", true)] {
         let name = support::unique_name("delivery-acks");
         cluster.create_topic(&name, 1);
-        let producer = producer(cluster, &[("acks", acks)]);
+        let producer = producer(cluster.bootstrap(), &[("acks", acks)]);
         let topic = producer.topic(&name).unwrap();
         (0..100).for_each(|n| topic.publish(Record::new("x").opaque(n)).unwrap());
         for (n, report) in reports(&producer, 100) {
@@ -196,12 +172,12 @@ fn each_kind_of_acks_delivers() {
 
 #[test]
 fn a_large_message_and_many_small_ones_share_a_topic() {
-    let Some(cluster) = support::cluster() else {
+    let Some(cluster) = support::cluster(Needs::ANY) else {
         return;
     };
     let name = support::unique_name("delivery-sizes");
     cluster.create_topic(&name, 2);
-    let producer = producer(cluster, &[]);
+    let producer = producer(cluster.bootstrap(), &[]);
     let topic = producer.topic(&name).unwrap();
     let sizes = [1, 100, 4_096, 65_536, 70_000, 900_000, 10, 999_900];
     for (n, size) in sizes.into_iter().enumerate() {
@@ -229,12 +205,12 @@ fn a_large_message_and_many_small_ones_share_a_topic() {
 
 #[test]
 fn the_future_of_a_message_ends_with_its_offset_and_it_has_no_report() {
-    let Some(cluster) = support::cluster() else {
+    let Some(cluster) = support::cluster(Needs::ANY) else {
         return;
     };
     let name = support::unique_name("delivery-send");
     cluster.create_topic(&name, 1);
-    let producer = producer(cluster, &[("linger.ms", "0")]);
+    let producer = producer(cluster.bootstrap(), &[("linger.ms", "0")]);
     let topic = producer.topic(&name).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
@@ -257,12 +233,12 @@ fn the_future_of_a_message_ends_with_its_offset_and_it_has_no_report() {
 
 #[test]
 fn a_partition_that_the_topic_turns_out_not_to_have_fails_its_message_alone() {
-    let Some(cluster) = support::cluster() else {
+    let Some(cluster) = support::cluster(Needs::ANY) else {
         return;
     };
     let name = support::unique_name("delivery-partition");
     cluster.create_topic(&name, 2);
-    let producer = producer(cluster, &[]);
+    let producer = producer(cluster.bootstrap(), &[]);
     let topic = producer.topic(&name).unwrap();
     // The producer has not even connected: both are staged.
     topic
@@ -282,12 +258,15 @@ fn a_partition_that_the_topic_turns_out_not_to_have_fails_its_message_alone() {
 
 #[test]
 fn a_full_queue_makes_the_publisher_wait_and_loses_nothing() {
-    let Some(cluster) = support::cluster() else {
+    let Some(cluster) = support::cluster(Needs::ANY) else {
         return;
     };
     let name = support::unique_name("delivery-full");
     cluster.create_topic(&name, 4);
-    let producer = producer(cluster, &[("queue.buffering.max.messages", "50")]);
+    let producer = producer(
+        cluster.bootstrap(),
+        &[("queue.buffering.max.messages", "50")],
+    );
     let topic = producer.topic(&name).unwrap();
     let count = 5_000;
     let reports = std::thread::scope(|scope| {
@@ -305,12 +284,12 @@ fn a_full_queue_makes_the_publisher_wait_and_loses_nothing() {
 
 #[test]
 fn threads_publish_to_one_topic_and_each_keeps_its_order() {
-    let Some(cluster) = support::cluster() else {
+    let Some(cluster) = support::cluster(Needs::ANY) else {
         return;
     };
     let name = support::unique_name("delivery-threads");
     cluster.create_topic(&name, 3);
-    let producer = producer(cluster, &[]);
+    let producer = producer(cluster.bootstrap(), &[]);
     let topic = producer.topic(&name).unwrap();
     let (threads, each) = (4, 5_000);
     std::thread::scope(|scope| {
@@ -337,60 +316,4 @@ fn threads_publish_to_one_topic_and_each_keeps_its_order() {
         *expected += 1;
     }
     assert!(next.len() == threads as usize && next.values().all(|count| *count == each));
-}
-
-#[test]
-fn an_event_that_waits_longer_than_it_may_fails_with_the_reason() {
-    let producer = producer_at(NOWHERE, &[("message.timeout.ms", "300")]);
-    let topic = producer.topic("nowhere").unwrap();
-    topic.publish(Record::new("x").opaque(1)).unwrap();
-    let failure = reports(&producer, 1)
-        .remove(&1)
-        .unwrap()
-        .outcome
-        .unwrap_err();
-    assert_eq!(failure.error, DeliveryError::TimedOut);
-    assert_eq!(failure.place.to_string(), "no metadata");
-    assert!(
-        failure.last_error.as_ref().unwrap().contains(NOWHERE),
-        "{failure}"
-    );
-    assert_eq!(producer.balance().failed, 1);
-}
-
-#[test]
-fn closing_ends_the_wait_for_room() {
-    let producer = producer_at(NOWHERE, &[("queue.buffering.max.messages", "1")]);
-    let topic = producer.topic("nowhere").unwrap();
-    topic.publish(Record::new("x")).unwrap();
-    std::thread::scope(|scope| {
-        let waiter = scope.spawn(|| topic.publish_within(Record::new("y"), Duration::MAX));
-        let closer = producer.clone();
-        scope.spawn(move || closer.close(Duration::ZERO));
-        // The report of the first message is not taken: its room never comes.
-        assert_eq!(waiter.join().unwrap(), Err(PublishError::Closed));
-    });
-    assert_eq!(producer.reports().take().count(), 1);
-}
-
-#[test]
-fn closing_names_what_was_not_delivered_and_reports_it() {
-    let producer = producer_at(NOWHERE, &[]);
-    let topic = producer.topic("nowhere").unwrap();
-    (0..3).for_each(|n| topic.publish(Record::new("x").opaque(n)).unwrap());
-    let taker = producer.reports();
-    let error = producer.close(Duration::ZERO).unwrap_err();
-    assert_eq!(error.undelivered.len(), 1);
-    assert_eq!(
-        (&*error.undelivered[0].topic, error.undelivered[0].count),
-        ("nowhere", 3)
-    );
-    assert_eq!(topic.publish(Record::new("x")), Err(PublishError::Closed));
-    assert_eq!(
-        taker
-            .take()
-            .filter(|report| report.outcome.is_err())
-            .count(),
-        3
-    );
 }

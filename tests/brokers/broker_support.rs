@@ -1,12 +1,13 @@
-//! The tests' own broker and reader, checked against kcat before anything relies on them.
+//! The tests' own broker and reader, checked against kcat.
 
-mod support;
-
+use std::net::TcpStream;
 use std::path::Path;
+
+use crate::support::{self, Needs};
 
 #[test]
 fn records_written_by_kcat_are_read_back_whole() {
-    let Some(cluster) = support::cluster() else {
+    let Some(cluster) = support::cluster(Needs::ANY.kcat()) else {
         return;
     };
     let topic = support::unique_name("support-whole");
@@ -38,7 +39,7 @@ fn records_written_by_kcat_are_read_back_whole() {
 
 #[test]
 fn every_partition_is_read_to_its_end() {
-    let Some(cluster) = support::cluster() else {
+    let Some(cluster) = support::cluster(Needs::ANY.kcat()) else {
         return;
     };
     let topic = support::unique_name("support-partitions");
@@ -62,7 +63,7 @@ fn every_partition_is_read_to_its_end() {
 
 #[test]
 fn more_bytes_than_one_fetch_carries_are_read_whole() {
-    let Some(cluster) = support::cluster() else {
+    let Some(cluster) = support::cluster(Needs::ANY.kcat()) else {
         return;
     };
     let topic = support::unique_name("support-large");
@@ -83,7 +84,7 @@ fn more_bytes_than_one_fetch_carries_are_read_whole() {
 
 #[test]
 fn a_deleted_topic_can_be_created_again_empty() {
-    let Some(cluster) = support::cluster() else {
+    let Some(cluster) = support::cluster(Needs::ANY.kcat()) else {
         return;
     };
     let topic = support::unique_name("support-deleted");
@@ -104,50 +105,51 @@ fn a_deleted_topic_can_be_created_again_empty() {
 
 #[test]
 fn a_moved_leader_is_another_one() {
-    let Some(cluster) = support::cluster() else {
+    let Some(cluster) = support::cluster(Needs::nodes(3)) else {
         return;
     };
     let topic = support::unique_name("support-leader");
     cluster.create_topic(&topic, 1);
     let before = cluster.leaders(&topic)[&0];
-    let Some(after) = cluster.move_leader(&topic, 0) else {
-        return;
-    };
+    let after = cluster.move_leader(&topic, 0);
     assert_ne!(before, after);
     assert_eq!(cluster.leaders(&topic)[&0], after);
 }
 
 #[test]
-fn a_private_node_keeps_its_records_over_a_stop_and_a_kill_and_leaves_nothing() {
-    let Some(mut node) = support::private_node() else {
+fn a_private_cluster_keeps_its_records_over_stops_and_kills_and_leaves_nothing() {
+    let Some(mut cluster) = support::private_cluster(Needs::ANY.kcat()) else {
         return;
     };
     let topic = support::unique_name("support-restart");
-    node.cluster().create_topic(&topic, 1);
-    node.cluster()
-        .kcat_with_input(&["-P", "-t", &topic], "before\n");
+    cluster.create_topic(&topic, 1);
+    cluster.kcat_with_input(&["-P", "-t", &topic], "before\n");
 
-    node.stop();
-    assert_eq!(node.process_id(), None);
-    node.restart();
-    node.cluster()
-        .kcat_with_input(&["-P", "-t", &topic], "between\n");
-    node.kill();
-    node.restart();
+    let node = cluster.leaders(&topic)[&0];
+    let process = cluster.process_ids();
+    cluster.stop(node);
+    cluster.restart(node);
+    assert!(process.is_empty() || process != cluster.process_ids());
+    cluster.kcat_with_input(&["-P", "-t", &topic], "between\n");
+    cluster.kill_all();
+    assert!(cluster.process_ids().is_empty());
+    cluster.restart_all();
 
-    let values: Vec<_> = node
-        .cluster()
-        .read_all(&topic)
-        .into_iter()
-        .map(|record| record.value.unwrap())
-        .collect();
+    let records = cluster.read_all(&topic).into_iter();
+    let values: Vec<_> = records.map(|record| record.value.unwrap()).collect();
     assert_eq!(values, ["before", "between"]);
 
-    let process = node.process_id().unwrap();
-    let process = Path::new("/proc").join(process.to_string());
-    assert!(process.exists());
-    drop(node);
-    assert!(!process.exists());
+    let processes = cluster.process_ids().into_iter();
+    let processes: Vec<_> = processes
+        .map(|id| Path::new("/proc").join(id.to_string()))
+        .collect();
+    assert!(processes.iter().all(|process| process.exists()));
+    let address = cluster.bootstrap().to_owned();
+    drop(cluster);
+    assert!(!processes.iter().any(|process| process.exists()));
+    for address in address.split(',') {
+        assert!(TcpStream::connect(address).is_err(), "{address} answers");
+    }
 }
 
 fn line(record: &support::Record) -> String {

@@ -1,0 +1,128 @@
+//! Messages that keep coming while something happens to the brokers, and the account of them all.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use event_kafka::{Producer, Record, Report, Topic};
+
+use crate::producer::PATIENCE;
+use crate::support::{self, Cluster};
+
+/// 2,000 messages a second: enough that some are on their way whenever something happens.
+const BURST: u64 = 10;
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Publishes numbered messages until `disturb` is through, and then waits until each has its report.
+pub(crate) fn during(producer: &Producer, topic: &Topic, disturb: impl FnOnce()) -> Account {
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let publisher = scope.spawn(|| publish_until(&over, producer, topic));
+        {
+            // However it ends: the scope waits for its thread.
+            let _end = SetOnDrop(&over);
+            disturb();
+        }
+        publisher
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// Waits until so many more messages are delivered than now: the messages flow.
+pub(crate) fn wait_for_deliveries(producer: &Producer, count: u64) {
+    let wanted = producer.balance().delivered + count;
+    support::eventually(&format!("{count} more messages are delivered"), || {
+        (producer.balance().delivered >= wanted).then_some(())
+    });
+}
+
+/// What was published, and what was reported of it.
+#[derive(Debug)]
+pub(crate) struct Account {
+    published: u64,
+    /// Partition and offset by number.
+    delivered: BTreeMap<u64, (i32, Option<i64>)>,
+    last_delivery: Instant,
+    /// Between two deliveries.
+    longest_stall: Duration,
+}
+
+impl Account {
+    /// Every message was delivered with one report, and is in the log where that says. How often one
+    /// is there twice, which idempotence will rule out, is told.
+    pub(crate) fn check(&self, cluster: &Cluster, topic: &Topic) {
+        assert_eq!(self.delivered.len() as u64, self.published, "a report each");
+        let mut places = BTreeMap::<u64, BTreeSet<_>>::new();
+        for record in cluster.read_all(topic.name()) {
+            let value = String::from_utf8(record.value.unwrap().to_vec()).unwrap();
+            let number = value.parse().unwrap();
+            let place = (record.partition, Some(record.offset));
+            places.entry(number).or_default().insert(place);
+        }
+        for (number, place) in &self.delivered {
+            let found = places.get(number);
+            assert!(
+                found.is_some_and(|places| places.contains(place)),
+                "message {number} was delivered to {place:?}, and is at {found:?}"
+            );
+        }
+        assert_eq!(places.len(), self.delivered.len(), "nothing else is there");
+        let copies: usize = places.values().map(BTreeSet::len).sum();
+        support::note(&format!(
+            "{} messages, {} in the log twice, the longest stall {:.1} s",
+            self.published,
+            copies - places.len(),
+            self.longest_stall.as_secs_f64()
+        ));
+    }
+
+    fn begin() -> Self {
+        Self {
+            published: 0,
+            delivered: BTreeMap::new(),
+            last_delivery: Instant::now(),
+            longest_stall: Duration::ZERO,
+        }
+    }
+
+    fn take(&mut self, reports: impl Iterator<Item = Report>) {
+        for report in reports {
+            let delivered = report
+                .outcome
+                .unwrap_or_else(|failure| panic!("message {} failed: {failure}", report.opaque));
+            let place = (delivered.partition, delivered.offset);
+            let again = self.delivered.insert(report.opaque, place);
+            assert_eq!(again, None, "a second report of message {}", report.opaque);
+            self.longest_stall = self.longest_stall.max(self.last_delivery.elapsed());
+            self.last_delivery = Instant::now();
+        }
+    }
+}
+
+fn publish_until(over: &AtomicBool, producer: &Producer, topic: &Topic) -> Account {
+    let mut account = Account::begin();
+    while !over.load(Ordering::Relaxed) {
+        for _ in 0..BURST {
+            let n = account.published;
+            let (key, value) = (format!("call-{}", n % 100), n.to_string());
+            let record = Record::new(&value).key(&key).opaque(n);
+            topic.publish_within(record, PATIENCE).unwrap();
+            account.published += 1;
+        }
+        account.take(producer.reports().take());
+        thread::sleep(PAUSE);
+    }
+    producer.flush(PATIENCE).unwrap();
+    account.take(producer.reports().take());
+    account
+}
+
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

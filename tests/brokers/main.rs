@@ -1,0 +1,10 @@
+//! The producer against a broker of any kind; `support` says how to name one.
+
+mod broker_support;
+mod delivery;
+mod load;
+mod outages;
+mod producer;
+#[path = "../support/mod.rs"]
+mod support;
+mod topics;
