@@ -224,7 +224,13 @@ impl Cluster {
         self.server.order(node, Task::Cut).map(drop)
     }
 
-    /// Breaks something. The fault is in force when this returns.
+    /// Breaks something. The fault is in force when this returns, and the connections that it closes are
+    /// closed.
+    ///
+    /// # Panics
+    ///
+    /// The rule could never apply: it narrows a fault of connections to an API or a partition, a fault
+    /// of some APIs to another one, or it counts what cannot be counted.
     pub fn inject(&self, rule: Rule) -> FaultId {
         let id = self.shared.change(|state| state.faults.inject(rule));
         self.reach();
@@ -241,6 +247,12 @@ impl Cluster {
     pub fn withdraw_all(&self) {
         self.shared.change(|state| state.faults.withdraw_all());
         self.reach();
+    }
+
+    /// How many requests or connections a fault has befallen so far; 0 when it is withdrawn, and for
+    /// faults that cannot be counted.
+    pub fn struck(&self, fault: FaultId) -> u32 {
+        self.shared.look(|state| state.faults.struck(fault))
     }
 
     /// The latest 10,000 requests, oldest first.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use kafka_protocol::messages::ApiKey;
 use kafka_protocol::messages::ApiKey::*;
 
-use crate::state::Strangers;
+use crate::state::ProducerRules;
 
 /// A version of a broker: which APIs it offers in which versions, and the few rules that changed
 /// over time.
@@ -19,15 +19,23 @@ pub struct Profile(&'static Release);
 struct Release {
     name: &'static str,
     apis: &'static [Api],
-    strangers: Strangers,
-    /// Says the right range when it is asked for ApiVersions in a version that is too new (KIP-511,
-    /// Kafka 2.4).
-    tells_range: bool,
+    producers: ProducerRules,
+    too_new: TooNew,
     /// How far ahead of the broker's clock timestamps may be: `message.timestamp.after.max.ms`.
     timestamps_ahead_ms: i64,
 }
 
 type Api = (ApiKey, i16, i16);
+
+/// What it says besides UNSUPPORTED_VERSION to an ApiVersions request that is too new for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TooNew {
+    Nothing,
+    /// Which versions of ApiVersions it has (KIP-511).
+    Range,
+    /// All that it offers.
+    Everything,
+}
 
 /// What the mock can do. Versions that no profile offers are of no use here.
 const ABILITIES: &[Api] = &[
@@ -65,8 +73,8 @@ impl Profile {
             (OffsetForLeaderEpoch, 2, 4),
             (DescribeCluster, 0, 2),
         ],
-        strangers: Strangers::Welcome,
-        tells_range: true,
+        producers: ProducerRules::KIP_360,
+        too_new: TooNew::Range,
         timestamps_ahead_ms: HOUR_MS,
     });
 
@@ -86,8 +94,8 @@ impl Profile {
             (OffsetForLeaderEpoch, 0, 4),
             (DescribeCluster, 0, 1),
         ],
-        strangers: Strangers::Welcome,
-        tells_range: true,
+        producers: ProducerRules::KIP_360,
+        too_new: TooNew::Range,
         timestamps_ahead_ms: ANY,
     });
 
@@ -107,8 +115,8 @@ impl Profile {
             (OffsetForLeaderEpoch, 0, 4),
             (DescribeCluster, 0, 1),
         ],
-        strangers: Strangers::Welcome,
-        tells_range: true,
+        producers: ProducerRules::KIP_360,
+        too_new: TooNew::Range,
         timestamps_ahead_ms: ANY,
     });
 
@@ -128,8 +136,28 @@ impl Profile {
             (OffsetForLeaderEpoch, 0, 4),
             (DescribeCluster, 0, 0),
         ],
-        strangers: Strangers::Welcome,
-        tells_range: true,
+        producers: ProducerRules::KIP_360,
+        too_new: TooNew::Range,
+        timestamps_ahead_ms: ANY,
+    });
+
+    /// Apache Kafka 2.3: the last without flexible versions, and with UNKNOWN_PRODUCER_ID.
+    pub const KAFKA_2_3: Self = Self(&Release {
+        name: "kafka-2.3",
+        apis: &[
+            (Produce, 0, 7),
+            (Fetch, 0, 11),
+            (ListOffsets, 0, 5),
+            (Metadata, 0, 8),
+            (FindCoordinator, 0, 2),
+            (ApiVersions, 0, 2),
+            (CreateTopics, 0, 3),
+            (DeleteTopics, 0, 3),
+            (InitProducerId, 0, 1),
+            (OffsetForLeaderEpoch, 0, 3),
+        ],
+        producers: ProducerRules::FIVE_IN_FLIGHT,
+        too_new: TooNew::Nothing,
         timestamps_ahead_ms: ANY,
     });
 
@@ -147,8 +175,28 @@ impl Profile {
             (DeleteTopics, 0, 1),
             (InitProducerId, 0, 0),
         ],
-        strangers: Strangers::OutOfOrder,
-        tells_range: false,
+        producers: ProducerRules::FIRST,
+        too_new: TooNew::Nothing,
+        timestamps_ahead_ms: ANY,
+    });
+
+    /// Redpanda 24.3: without topic ids.
+    pub const REDPANDA_24_3: Self = Self(&Release {
+        name: "redpanda-24.3",
+        apis: &[
+            (Produce, 0, 7),
+            (Fetch, 4, 11),
+            (ListOffsets, 0, 4),
+            (Metadata, 0, 8),
+            (FindCoordinator, 0, 3),
+            (ApiVersions, 0, 3),
+            (CreateTopics, 0, 6),
+            (DeleteTopics, 0, 5),
+            (InitProducerId, 0, 3),
+            (OffsetForLeaderEpoch, 0, 4),
+        ],
+        producers: ProducerRules::KIP_360,
+        too_new: TooNew::Everything,
         timestamps_ahead_ms: ANY,
     });
 
@@ -158,7 +206,9 @@ impl Profile {
         Self::KAFKA_3_9,
         Self::KAFKA_3_7,
         Self::KAFKA_2_8,
+        Self::KAFKA_2_3,
         Self::KAFKA_0_11,
+        Self::REDPANDA_24_3,
     ];
 
     /// The lowest and the highest version of an API that is answered; `None`: it is not offered.
@@ -182,12 +232,12 @@ impl Profile {
             })
     }
 
-    pub(crate) fn strangers(self) -> Strangers {
-        self.0.strangers
+    pub(crate) fn producers(self) -> ProducerRules {
+        self.0.producers
     }
 
-    pub(crate) fn tells_range(self) -> bool {
-        self.0.tells_range
+    pub(crate) fn too_new(self) -> TooNew {
+        self.0.too_new
     }
 
     pub(crate) fn timestamps_ahead_ms(self) -> i64 {

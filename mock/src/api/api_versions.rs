@@ -5,7 +5,7 @@ use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
 
 use super::{Call, Outcome, code};
-use crate::Profile;
+use crate::profile::{Profile, TooNew};
 use crate::state::State;
 
 /// KIP-511: since then clients say who they are.
@@ -15,7 +15,7 @@ pub(super) fn answer(state: &State, call: &Call<'_>) -> Outcome {
     let request: ApiVersionsRequest = call.decode()?;
     let named =
         is_software(&request.client_software_name) && is_software(&request.client_software_version);
-    let error = match call.plan.error {
+    let error = match call.plan.error() {
         Some((error, _)) => Some(error),
         None if call.version() >= NAMED_SINCE && !named => Some(ResponseError::InvalidRequest),
         None => None,
@@ -23,6 +23,7 @@ pub(super) fn answer(state: &State, call: &Call<'_>) -> Outcome {
     let mut response = ApiVersionsResponse::default().with_error_code(code(error));
     if error.is_none() {
         response.api_keys = advertised(state.profile(call.node));
+        call.plan.forge_versions(&mut response);
     }
     if call.version() >= 1 {
         response.throttle_time_ms = call.throttle_ms();
@@ -34,12 +35,12 @@ pub(super) fn answer(state: &State, call: &Call<'_>) -> Outcome {
 pub(super) fn too_new(call: &Call<'_>, profile: Profile) -> Outcome {
     let mut response =
         ApiVersionsResponse::default().with_error_code(ResponseError::UnsupportedVersion.code());
-    if profile.tells_range() {
-        response.api_keys = advertised(profile)
-            .into_iter()
-            .filter(|api| api.api_key == ApiKey::ApiVersions as i16)
-            .collect();
-    }
+    response.api_keys = advertised(profile);
+    response.api_keys.retain(|api| match profile.too_new() {
+        TooNew::Nothing => false,
+        TooNew::Range => api.api_key == ApiKey::ApiVersions as i16,
+        TooNew::Everything => true,
+    });
     call.send_as(&response, 0)
 }
 

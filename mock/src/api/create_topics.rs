@@ -54,7 +54,7 @@ fn create(
     topic: &CreatableTopic,
     validate_only: bool,
 ) -> Result<Made, Rejection> {
-    if let Some((error, applied)) = call.plan.error {
+    if let Some((error, applied)) = call.plan.error() {
         if applied {
             make(state, topic, validate_only)?;
         }

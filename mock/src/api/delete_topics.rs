@@ -82,10 +82,10 @@ fn find(state: &State, wanted: &Wanted) -> Result<(String, Uuid), Rejection> {
 }
 
 fn remove(state: &mut State, call: &Call<'_>, name: &str) -> Result<(), Rejection> {
-    if !matches!(call.plan.error, Some((_, false))) {
+    if !matches!(call.plan.error(), Some((_, false))) {
         state.topics.remove(name);
     }
-    match call.plan.error {
+    match call.plan.error() {
         Some((error, _)) => Err(Rejection::new(error, "injected fault")),
         None => Ok(()),
     }

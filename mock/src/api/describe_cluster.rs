@@ -21,7 +21,7 @@ pub(super) fn answer(state: &State, call: &Call<'_>) -> Outcome {
     call.send(
         &DescribeClusterResponse::default()
             .with_throttle_time_ms(call.throttle_ms())
-            .with_error_code(code(call.plan.error.map(|(error, _)| error)))
+            .with_error_code(code(call.plan.error().map(|(error, _)| error)))
             .with_cluster_id(text(&state.cluster_id))
             .with_controller_id(BrokerId(state.controller().unwrap_or(-1)))
             .with_brokers(brokers),

@@ -113,7 +113,7 @@ impl Basket {
         mut answer: PartitionData,
     ) -> Result<PartitionData, ResponseError> {
         let topic = topic.ok_or(ResponseError::UnknownTopicId)?;
-        if let Some((error, _)) = call.fault(state, topic, wanted.partition) {
+        if let Some((error, _)) = call.fault(topic, wanted.partition) {
             return Err(error);
         }
         let epoch = wanted.current_leader_epoch;
@@ -160,7 +160,8 @@ fn hint(
         error,
         ResponseError::NotLeaderOrFollower | ResponseError::FencedLeaderEpoch
     );
-    if !(moved && call.plan.leader_hints && call.version() >= LEADER_SINCE) {
+    let hints = topic.is_some_and(|topic| call.plan.leader_hints(topic, answer.partition_index));
+    if !(moved && hints && call.version() >= LEADER_SINCE) {
         return answer;
     }
     let leader = topic

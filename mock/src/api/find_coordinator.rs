@@ -14,7 +14,7 @@ const BATCHED_SINCE: i16 = 4;
 pub(super) fn answer(call: &Call<'_>) -> Outcome {
     let request: FindCoordinatorRequest = call.decode()?;
     let (error, why) = refusal(request.key_type);
-    let error = call.plan.error.map_or(error, |(injected, _)| injected);
+    let error = call.plan.error().map_or(error, |(injected, _)| injected);
     let mut response = FindCoordinatorResponse::default();
     if call.version() >= 1 {
         response.throttle_time_ms = call.throttle_ms();

@@ -11,8 +11,8 @@ const OWN_ID_SINCE: i16 = 3;
 
 pub(super) fn answer(state: &mut State, call: &Call<'_>) -> Outcome {
     let request: InitProducerIdRequest = call.decode()?;
-    let response = InitProducerIdResponse::default().with_throttle_time_ms(call.throttle_ms());
-    let injected = call.plan.error;
+    let mut response = InitProducerIdResponse::default().with_throttle_time_ms(call.throttle_ms());
+    let injected = call.plan.error();
     let error = match injected {
         Some((error, _)) => Some(error),
         None => refusal(call, &request),
@@ -21,7 +21,7 @@ pub(super) fn answer(state: &mut State, call: &Call<'_>) -> Outcome {
     // gets another one.
     let applied = injected.is_none_or(|(_, applied)| applied);
     let id = applied.then(|| state.next_producer_id());
-    call.send(&match (error, id) {
+    response = match (error, id) {
         (None, Some(id)) => response
             .with_producer_id(ProducerId(id))
             .with_producer_epoch(0),
@@ -29,7 +29,9 @@ pub(super) fn answer(state: &mut State, call: &Call<'_>) -> Outcome {
             .with_error_code(code(error))
             .with_producer_id(ProducerId(-1))
             .with_producer_epoch(-1),
-    })
+    };
+    call.plan.forge_producer_id(&mut response);
+    call.send(&response)
 }
 
 fn refusal(call: &Call<'_>, request: &InitProducerIdRequest) -> Option<ResponseError> {

@@ -81,7 +81,7 @@ fn find(
     topic: &str,
     wanted: &ListOffsetsPartition,
 ) -> Result<Found, ResponseError> {
-    if let Some((error, _)) = call.fault(state, topic, wanted.partition_index) {
+    if let Some((error, _)) = call.fault(topic, wanted.partition_index) {
         return Err(error);
     }
     let epoch = wanted.current_leader_epoch;

@@ -38,6 +38,7 @@ pub(super) fn answer(state: &mut State, call: &Call<'_>) -> Outcome {
     if version >= ERROR_SINCE && is_rebootstrap(call) {
         response.error_code = ResponseError::RebootstrapRequired.code();
     }
+    call.plan.forge_metadata(&mut response, version);
     call.send(&response)
 }
 
@@ -68,7 +69,8 @@ fn named(
     request: &MetadataRequest,
     topics: &[MetadataRequestTopic],
 ) -> Result<Vec<MetadataResponseTopic>, String> {
-    let creates = call.version() < 4 || request.allow_auto_topic_creation;
+    let asked = call.version() < 4 || request.allow_auto_topic_creation;
+    let creates = asked && !matches!(call.plan.error(), Some((_, false)));
     let mut answers = Vec::new();
     for topic in topics {
         answers.push(match &topic.name {
@@ -105,7 +107,7 @@ fn by_id(state: &mut State, call: &Call<'_>, id: Uuid) -> MetadataResponseTopic 
 
 fn by_name(state: &mut State, call: &Call<'_>, name: &str) -> MetadataResponseTopic {
     let answer = MetadataResponseTopic::default().with_name(Some(text(name).into()));
-    let error = match call.plan.error {
+    let error = match call.plan.error() {
         Some((error, _)) if !is_rebootstrap(call) => Some(error),
         _ if check_name(name).is_err() => Some(ResponseError::InvalidTopicException),
         _ if !state.topics.contains_key(name) => Some(ResponseError::UnknownTopicOrPartition),
@@ -114,21 +116,13 @@ fn by_name(state: &mut State, call: &Call<'_>, name: &str) -> MetadataResponseTo
     if error.is_some() {
         return answer.with_error_code(code(error));
     }
-    let indexes = 0..state.topics[name].partitions.len() as i32;
-    let errors: Vec<_> = indexes
-        .map(|index| {
-            state
-                .faults
-                .partition_error(call.node, call.frame.api, name, index)
-        })
-        .collect();
     let Topic { id, partitions, .. } = &state.topics[name];
     let partitions = partitions
         .iter()
         .zip(0..)
-        .zip(errors)
-        .map(|((partition, index), error)| {
-            describe(state, call, partition, index, error.map(|(error, _)| error))
+        .map(|(partition, index)| {
+            let fault = call.plan.partition_error(name, index);
+            describe(state, call, partition, index, fault.map(|(error, _)| error))
         })
         .collect();
     let answer = answer.with_partitions(partitions);
@@ -172,7 +166,7 @@ fn describe(
 
 fn is_rebootstrap(call: &Call<'_>) -> bool {
     matches!(
-        call.plan.error,
+        call.plan.error(),
         Some((ResponseError::RebootstrapRequired, _))
     )
 }

@@ -1,6 +1,7 @@
 //! Requests in, answers out: one file for each API.
 
 mod api_versions;
+mod concerns;
 mod create_topics;
 mod decode;
 mod delete_topics;
@@ -22,6 +23,8 @@ use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, Str
 
 use crate::fault::Plan;
 use crate::state::{Node, Partition, State};
+
+pub(crate) use concerns::concerns;
 
 /// A request, before its body is looked at.
 #[derive(Clone, Debug)]
@@ -158,25 +161,13 @@ impl Call<'_> {
     }
 
     /// The injected error of a partition, and whether the request is applied all the same.
-    ///
-    /// A fault strikes a request once, however often it is asked.
-    fn fault(
-        &self,
-        state: &mut State,
-        topic: &str,
-        partition: i32,
-    ) -> Option<(ResponseError, bool)> {
-        if self.turn != Turn::First {
-            return None;
-        }
-        let own = state
-            .faults
-            .partition_error(self.node, self.frame.api, topic, partition);
-        own.or(self.plan.error)
+    fn fault(&self, topic: &str, partition: i32) -> Option<(ResponseError, bool)> {
+        let own = self.plan.partition_error(topic, partition);
+        own.or(self.plan.error())
     }
 
     fn throttle_ms(&self) -> i32 {
-        i32::try_from(self.plan.throttle.as_millis()).unwrap_or(i32::MAX)
+        i32::try_from(self.plan.throttle().as_millis()).unwrap_or(i32::MAX)
     }
 }
 

@@ -49,7 +49,7 @@ fn find(
     topic: &str,
     wanted: &OffsetForLeaderPartition,
 ) -> Result<Option<(i32, i64)>, ResponseError> {
-    if let Some((error, _)) = call.fault(state, topic, wanted.partition) {
+    if let Some((error, _)) = call.fault(topic, wanted.partition) {
         return Err(error);
     }
     let epoch = wanted.current_leader_epoch;

@@ -42,6 +42,8 @@ pub(super) fn answer(state: &mut State, call: &Call<'_>) -> Outcome {
             }
             answers.push(describe(state, call, target, outcome));
         }
+        call.plan
+            .forge_produce_topic(name.as_deref().unwrap_or_default(), &mut answers);
         let answer = TopicProduceResponse::default().with_partition_responses(answers);
         response.responses.push(if call.version() >= BY_ID_SINCE {
             answer.with_topic_id(topic.topic_id)
@@ -56,6 +58,8 @@ pub(super) fn answer(state: &mut State, call: &Call<'_>) -> Outcome {
         ))),
         (0, None) => Ok(Answer::Nothing),
         _ => {
+            call.plan
+                .forge_produce(&mut response.responses, call.version());
             response.node_endpoints = endpoints(state, &response);
             call.send(&response)
         }
@@ -82,18 +86,12 @@ fn append(
             "no topic has this id",
         ));
     };
-    if !matches!(request.acks, -1..=1) {
-        return Err(Rejection::new(
-            ResponseError::InvalidRequiredAcks,
-            format!("acks is -1, 0 or 1, not {}", request.acks),
-        ));
-    }
-    let fault = call.fault(state, topic, target.partition);
+    let fault = call.fault(topic, target.partition);
     let injected = |error| Rejection::new(error, "injected fault");
     if let Some((error, false)) = fault {
         return Err(injected(error));
     }
-    let appended = append_here(state, call, topic, target.partition, records)?;
+    let appended = append_here(state, call, request.acks, topic, target.partition, records)?;
     match fault {
         Some((error, _)) => Err(injected(error)),
         None => Ok(appended),
@@ -103,6 +101,7 @@ fn append(
 fn append_here(
     state: &mut State,
     call: &Call<'_>,
+    acks: i16,
     topic: &str,
     index: i32,
     records: Option<&Bytes>,
@@ -114,9 +113,16 @@ fn append_here(
             format!("there is no {topic}-{index}"),
         )
     };
+    let skew = call.plan.clock_skew_ms(topic, index);
     let topic = state.topics.get_mut(topic).ok_or_else(unknown)?;
     let settings = topic.settings;
     let partition = topic.partition_mut(index).ok_or_else(unknown)?;
+    if !matches!(acks, -1..=1) {
+        return Err(Rejection::new(
+            ResponseError::InvalidRequiredAcks,
+            format!("acks is -1, 0 or 1, not {acks}"),
+        ));
+    }
     if partition.leader != Some(call.node) {
         return Err(Rejection::new(
             ResponseError::NotLeaderOrFollower,
@@ -129,9 +135,9 @@ fn append_here(
         Append {
             records,
             produce_version: call.version(),
-            now: wall_clock(call.plan.clock_skew_ms),
+            now: wall_clock(skew),
             timestamps_ahead: profile.timestamps_ahead_ms(),
-            strangers: profile.strangers(),
+            rules: profile.producers(),
         },
         settings,
     )
@@ -154,7 +160,7 @@ fn describe(
         Ok(appended) => {
             return answer
                 .with_base_offset(appended.base_offset)
-                .with_log_append_time_ms(appended.append_time.unwrap_or(-1));
+                .with_log_append_time_ms(appended.append_time);
         }
         Err(rejection) => rejection,
     };
@@ -174,8 +180,13 @@ fn describe(
             })
             .collect();
     }
-    let hints = call.plan.leader_hints && call.version() >= HINTS_SINCE;
-    if hints && rejection.error == ResponseError::NotLeaderOrFollower {
+    let hints = target
+        .topic
+        .is_some_and(|topic| call.plan.leader_hints(topic, target.partition));
+    if hints
+        && call.version() >= HINTS_SINCE
+        && rejection.error == ResponseError::NotLeaderOrFollower
+    {
         if let Some((leader, epoch)) =
             partition.and_then(|partition| Some((partition.leader?, partition.leader_epoch)))
         {

@@ -1,94 +1,200 @@
 //! What the rules mean for one request.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::ApiKey;
 
-use super::{FaultId, Rule};
-use crate::Profile;
+use super::mangle::{self, Dressed};
+use super::{Fault, FaultId, Rule};
 
-/// The rules in force.
+/// What befalls one request, in the order of injection.
 #[derive(Debug, Default)]
-pub(crate) struct Faults {
-    rules: Vec<(FaultId, Rule)>,
-    injected: u64,
+pub(crate) struct Plan(Vec<Struck>);
+
+#[derive(Clone, Debug)]
+pub(super) struct Struck {
+    pub(super) id: FaultId,
+    /// How many requests the rule has struck before.
+    pub(super) turn: u32,
+    pub(super) rule: Arc<Rule>,
 }
 
-/// What befalls one request.
-#[derive(Debug, Default)]
-pub(crate) struct Plan {
-    /// The error of everything it is about, and whether it is applied all the same.
-    pub(crate) error: Option<(ResponseError, bool)>,
-    /// Instead of being applied.
-    pub(crate) before: Option<End>,
-    /// Instead of being answered.
-    pub(crate) after: Option<End>,
-    /// Between being applied and being answered.
-    pub(crate) delay: Duration,
-    pub(crate) throttle: Duration,
-    pub(crate) clock_skew_ms: i64,
-    pub(crate) leader_hints: bool,
+/// A time to let pass, unless the fault is withdrawn meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wait {
+    pub(crate) fault: FaultId,
+    pub(crate) time: Duration,
 }
 
+/// What happens instead of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Close,
+    Reset,
+    /// Reads on until this fault is withdrawn.
+    HalfClose(FaultId),
     Ignore,
 }
 
-/// Whether clients can connect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reach {
-    Open,
-    Refuse,
-    BlackHole,
-}
-
-impl Faults {
-    pub(crate) fn inject(&mut self, rule: Rule) -> FaultId {
-        self.injected += 1;
-        let id = FaultId(self.injected);
-        self.rules.push((id, rule));
-        id
-    }
-
-    pub(crate) fn withdraw(&mut self, fault: FaultId) {
-        self.rules.retain(|(id, _)| *id != fault);
-    }
-
-    pub(crate) fn withdraw_all(&mut self) {
-        self.rules.clear();
-    }
-
-    pub(crate) fn plan(&mut self, _node: i32, _api: ApiKey) -> Plan {
-        Plan::default()
-    }
-
-    /// The error of one partition, and whether the request is applied to it all the same.
-    pub(crate) fn partition_error(
-        &mut self,
-        _node: i32,
-        _api: ApiKey,
-        _topic: &str,
-        _partition: i32,
-    ) -> Option<(ResponseError, bool)> {
-        None
-    }
-
-    pub(crate) fn reach(&self, _node: i32) -> Reach {
-        Reach::Open
-    }
-
-    pub(crate) fn profile(&self, _node: i32) -> Option<Profile> {
-        None
-    }
-}
-
 impl Plan {
-    /// The writes that send an answer.
-    pub(crate) fn dress(&self, answer: Bytes) -> Vec<Bytes> {
-        vec![answer]
+    pub(super) fn new(struck: Vec<Struck>) -> Self {
+        Self(struck)
+    }
+
+    /// The error of all that the request is about, and whether it is applied all the same.
+    pub(crate) fn error(&self) -> Option<(ResponseError, bool)> {
+        self.0
+            .iter()
+            .filter(|struck| struck.rule.partition.is_none())
+            .find_map(Struck::error)
+    }
+
+    /// The error of a partition, and whether the request is applied to it all the same.
+    pub(crate) fn partition_error(
+        &self,
+        topic: &str,
+        partition: i32,
+    ) -> Option<(ResponseError, bool)> {
+        self.0
+            .iter()
+            .filter(|struck| struck.rule.partition.is_some())
+            .filter(|struck| struck.is_about(topic, partition))
+            .find_map(Struck::error)
+    }
+
+    /// Before the request is applied.
+    pub(crate) fn waits_before(&self) -> Vec<Wait> {
+        self.waits(|fault| match fault {
+            Fault::DelayBefore(time) => Some(*time),
+            _ => None,
+        })
+    }
+
+    /// Between being applied and being answered.
+    pub(crate) fn waits_after(&self) -> Vec<Wait> {
+        self.waits(|fault| match fault {
+            Fault::Delay(time) => Some(*time),
+            _ => None,
+        })
+    }
+
+    /// Instead of being applied.
+    pub(crate) fn before(&self) -> Option<End> {
+        self.0.iter().find_map(|struck| match struck.fault() {
+            Fault::CloseBefore => Some(End::Close),
+            Fault::ResetBefore => Some(End::Reset),
+            Fault::IgnoreBefore => Some(End::Ignore),
+            _ => None,
+        })
+    }
+
+    /// Instead of being answered.
+    pub(crate) fn after(&self) -> Option<End> {
+        self.0.iter().find_map(|struck| match struck.fault() {
+            Fault::CloseAfter => Some(End::Close),
+            Fault::ResetAfter => Some(End::Reset),
+            Fault::HalfClose => Some(End::HalfClose(struck.id)),
+            Fault::IgnoreAfter => Some(End::Ignore),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn throttle(&self) -> Duration {
+        self.faults()
+            .filter_map(|fault| match fault {
+                Fault::Throttle(time) => Some(*time),
+                _ => None,
+            })
+            .fold(Duration::ZERO, Duration::saturating_add)
+    }
+
+    pub(crate) fn clock_skew_ms(&self, topic: &str, partition: i32) -> i64 {
+        self.of(topic, partition)
+            .filter_map(|fault| match fault {
+                Fault::ClockSkew(skew) => Some(*skew),
+                _ => None,
+            })
+            .fold(0, i64::saturating_add)
+    }
+
+    pub(crate) fn leader_hints(&self, topic: &str, partition: i32) -> bool {
+        self.of(topic, partition)
+            .any(|fault| matches!(fault, Fault::LeaderHints))
+    }
+
+    /// The fault for which the answer waits for the next one.
+    pub(crate) fn swap(&self) -> Option<FaultId> {
+        self.0
+            .iter()
+            .find(|struck| matches!(struck.fault(), Fault::SwapWithNext))
+            .map(|struck| struck.id)
+    }
+
+    /// What is sent for an answer, whose first four bytes are its length.
+    pub(crate) fn dress(&self, answer: Bytes) -> Dressed {
+        mangle::dress(answer, self.0.iter().map(|one| (one.fault(), one.turn)))
+    }
+
+    /// All of them, whatever partition they are about.
+    pub(super) fn faults(&self) -> impl Iterator<Item = &Fault> {
+        self.0.iter().map(Struck::fault)
+    }
+
+    /// Those that are about a partition.
+    pub(super) fn of<'a>(
+        &'a self,
+        topic: &'a str,
+        partition: i32,
+    ) -> impl Iterator<Item = &'a Fault> {
+        self.0
+            .iter()
+            .filter(move |struck| struck.is_about(topic, partition))
+            .map(Struck::fault)
+    }
+
+    /// Those that are about any partition of a topic.
+    pub(super) fn of_topic<'a>(&'a self, topic: &'a str) -> impl Iterator<Item = &'a Fault> {
+        self.0
+            .iter()
+            .filter(move |struck| match &struck.rule.partition {
+                Some((only, _)) => only == topic,
+                None => true,
+            })
+            .map(Struck::fault)
+    }
+
+    fn waits(&self, time: impl Fn(&Fault) -> Option<Duration>) -> Vec<Wait> {
+        self.0
+            .iter()
+            .filter_map(|struck| {
+                Some(Wait {
+                    fault: struck.id,
+                    time: time(struck.fault())?,
+                })
+            })
+            .collect()
+    }
+}
+
+impl Struck {
+    fn fault(&self) -> &Fault {
+        &self.rule.fault
+    }
+
+    fn is_about(&self, topic: &str, partition: i32) -> bool {
+        match &self.rule.partition {
+            Some((name, index)) => name == topic && *index == partition,
+            None => true,
+        }
+    }
+
+    fn error(&self) -> Option<(ResponseError, bool)> {
+        match self.fault() {
+            Fault::Error(error) => Some((*error, false)),
+            Fault::AppliedError(error) => Some((*error, true)),
+            _ => None,
+        }
     }
 }

@@ -2,45 +2,98 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use bytes::Bytes;
+use kafka_protocol::messages::ApiKey;
 use tokio::net::TcpStream;
 use tokio::time;
 
+use super::wire::{Read, Wire};
 use crate::api::{self, Answer, Frame, Turn};
-use crate::fault::{End, Plan};
+use crate::fault::{Dressed, End, FaultId, Plan, Then, Wait};
 use crate::state::{RequestSeen, Shared};
 
-/// Kafka's `socket.request.max.bytes`.
-const LARGEST_REQUEST: usize = 100 * 1024 * 1024;
 /// What is taken in of further requests while one waits for its answer.
 const MOST_AHEAD: usize = 1024 * 1024;
 
+/// A connection that the cluster knows of, until this is dropped.
+pub(super) struct Registered {
+    number: u64,
+    node: i32,
+    shared: Arc<Shared>,
+}
+
+impl Registered {
+    pub(super) fn new(node: i32, shared: Arc<Shared>) -> Self {
+        let number = shared.change(|state| {
+            let number = state.accepted(node);
+            state.faults.connected(number, node);
+            number
+        });
+        Self {
+            number,
+            node,
+            shared,
+        }
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Returns when a fault wants the connection to be closed.
+    async fn doom(&self) {
+        let mut faults = self.shared.look(|state| state.faults.watch());
+        while !self
+            .shared
+            .look(|state| state.faults.is_doomed(self.number))
+        {
+            let _ = faults.changed().await;
+        }
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.shared
+            .change(|state| state.faults.disconnected(self.number));
+    }
+}
+
 /// Serves a client until one of the two ends it.
-pub(super) async fn serve(stream: TcpStream, node: i32, number: u64, shared: Arc<Shared>) {
-    let _ = stream.set_nodelay(true);
+pub(super) async fn serve(stream: TcpStream, registered: Registered) {
+    let (node, number) = (registered.node, registered.number);
+    let shared = registered.shared.clone();
     let mut connection = Connection {
-        stream,
-        received: BytesMut::new(),
+        wire: Wire::new(stream, number, shared.clone()),
+        held: None,
         node,
         number,
         shared,
     };
-    let Err(farewell) = connection.run().await;
-    match farewell {
+    let farewell = tokio::select! {
+        farewell = connection.run() => match farewell { Err(farewell) => farewell },
+        () = registered.doom() => Farewell::Fault,
+    };
+    match &farewell {
         Farewell::Peer => tracing::debug!(node, connection = number, "closed by the client"),
         Farewell::Broken(error) => tracing::debug!(node, connection = number, %error, "broken"),
         Farewell::Refused(why) => tracing::warn!(node, connection = number, %why, "closed"),
-        Farewell::Fault => tracing::debug!(node, connection = number, "closed by a fault"),
+        Farewell::Fault | Farewell::Reset => {
+            tracing::debug!(node, connection = number, "closed by a fault");
+        }
+    }
+    match farewell {
+        Farewell::Reset => connection.wire.reset(),
+        _ => connection.wire.close(),
     }
 }
 
 struct Connection {
-    stream: TcpStream,
-    /// What has arrived and is not taken yet.
-    received: BytesMut,
+    wire: Wire,
+    /// Goes out after the next answer, or when the fault is withdrawn.
+    held: Option<(FaultId, Dressed)>,
     node: i32,
     number: u64,
     shared: Arc<Shared>,
@@ -55,6 +108,8 @@ enum Farewell {
     Refused(String),
     /// A fault wants it.
     Fault,
+    /// A fault wants it, and without ceremony.
+    Reset,
 }
 
 impl From<io::Error> for Farewell {
@@ -66,45 +121,55 @@ impl From<io::Error> for Farewell {
 enum Never {}
 
 impl Connection {
-    /// Like a real broker, it takes a request when the one before is answered.
     async fn run(&mut self) -> Result<Never, Farewell> {
+        for greeting in self.wire.habits().greetings.clone() {
+            self.wire.write(greeting).await?;
+        }
         loop {
-            let request = self.receive().await?;
-            let arrived = Instant::now();
-            let frame = Frame::parse(request).map_err(Farewell::Refused)?;
-            let plan = self.plan(&frame, arrived);
-            if let Some(end) = plan.before {
-                self.end(end)?;
-                continue;
-            }
-            let answer = self.answer(&frame, &plan, arrived).await?;
-            if !plan.delay.is_zero() {
-                self.meanwhile(time::sleep(plan.delay)).await?;
-            }
-            match (plan.after, answer) {
-                (Some(end), _) => self.end(end)?,
-                (None, Some(answer)) => self.send(&plan, answer).await?,
-                (None, None) => {}
-            }
+            let request = self.next_request().await?;
+            self.serve(request).await?;
         }
     }
 
-    /// The next request, without its length.
-    async fn receive(&mut self) -> Result<Bytes, Farewell> {
+    /// Like a real broker, it takes up a request when the one before is answered.
+    async fn serve(&mut self, request: Bytes) -> Result<(), Farewell> {
+        let arrived = Instant::now();
+        let frame = Frame::parse(request).map_err(Farewell::Refused)?;
+        let shakes_hands = frame.api == ApiKey::ApiVersions;
+        let leaves = self.wire.habits().close_after_handshake;
+        let plan = self.plan(&frame, arrived);
+        if leaves && !shakes_hands {
+            return Err(Farewell::Fault);
+        }
+        let answer = self.apply(&frame, &plan, arrived).await?;
+        self.pass(&plan.waits_after()).await?;
+        match (plan.before().or(plan.after()), answer) {
+            (Some(end), _) => self.end(end).await?,
+            (None, Some(answer)) => self.send(&plan, answer).await?,
+            (None, None) => {}
+        }
+        if leaves {
+            return Err(Farewell::Fault);
+        }
+        Ok(())
+    }
+
+    async fn next_request(&mut self) -> Result<Bytes, Farewell> {
+        let mut idle_since = Instant::now();
         loop {
-            if let Some(mut length) = self.received.get(..4) {
-                let length = length.get_u32() as usize;
-                if length > LARGEST_REQUEST {
-                    return Err(Farewell::Refused(format!("a request of {length} bytes")));
-                }
-                if self.received.len() - 4 >= length {
-                    self.received.advance(4);
-                    return Ok(self.received.split_to(length).freeze());
-                }
+            self.release_withdrawn().await?;
+            if let Some(request) = self.wire.take_request().map_err(Farewell::Refused)? {
+                return Ok(request);
             }
-            // Grows with what arrives, whatever was announced.
-            if self.stream.read_buf(&mut self.received).await? == 0 {
-                return Err(Farewell::Peer);
+            let idle = self.wire.habits().close_idle.map_or(Duration::MAX, |most| {
+                most.saturating_sub(idle_since.elapsed())
+            });
+            match time::timeout(idle, self.wire.read()).await {
+                Ok(Ok(Read::Some)) => idle_since = Instant::now(),
+                Ok(Ok(Read::Interrupted)) => {}
+                Ok(Ok(Read::End)) => return Err(Farewell::Peer),
+                Ok(Err(error)) => return Err(error.into()),
+                Err(_) => return Err(Farewell::Fault),
             }
         }
     }
@@ -113,10 +178,10 @@ impl Connection {
     async fn meanwhile<T>(&mut self, event: impl Future<Output = T>) -> Result<T, Farewell> {
         tokio::pin!(event);
         loop {
-            let room = self.received.len() < MOST_AHEAD;
+            let room = self.wire.backlog() < MOST_AHEAD;
             tokio::select! {
                 outcome = &mut event => return Ok(outcome),
-                read = self.stream.read_buf(&mut self.received), if room => if read? == 0 {
+                read = self.wire.read(), if room => if read? == Read::End {
                     return Err(Farewell::Peer);
                 },
             }
@@ -134,11 +199,43 @@ impl Connection {
                 client_id: frame.client_id.clone(),
                 correlation: frame.correlation,
             });
-            state.faults.plan(self.node, frame.api)
+            let concerns = if state.faults.ask_concerns(self.node, frame.api) {
+                api::concerns(state, frame)
+            } else {
+                Vec::new()
+            };
+            state.faults.plan(self.node, frame.api, &concerns)
         })
     }
 
-    /// The bytes to send, if the request wants an answer.
+    /// The bytes to send, if the request wants an answer and is applied.
+    async fn apply(
+        &mut self,
+        frame: &Frame,
+        plan: &Plan,
+        arrived: Instant,
+    ) -> Result<Option<Bytes>, Farewell> {
+        let waits = plan.waits_before();
+        let mut gone = None;
+        if !waits.is_empty() {
+            let waiting = pass(self.shared.clone(), waits);
+            tokio::pin!(waiting);
+            gone = self.meanwhile(waiting.as_mut()).await.err();
+            if gone.is_some() {
+                // It is in the hands of the broker already.
+                waiting.await;
+            }
+        }
+        let answer = match plan.before() {
+            Some(_) => Ok(None),
+            None => self.answer(frame, plan, arrived).await,
+        };
+        match gone {
+            Some(farewell) => Err(farewell),
+            None => answer,
+        }
+    }
+
     async fn answer(
         &mut self,
         frame: &Frame,
@@ -171,16 +268,80 @@ impl Connection {
     }
 
     async fn send(&mut self, plan: &Plan, answer: Bytes) -> Result<(), Farewell> {
-        for bytes in plan.dress(answer) {
-            self.stream.write_all(&bytes).await?;
+        let dressed = plan.dress(answer);
+        if let (Some(fault), None) = (plan.swap(), &self.held) {
+            self.held = Some((fault, dressed));
+            return Ok(());
         }
-        Ok(())
+        self.put_out(dressed).await?;
+        match self.held.take() {
+            Some((_, held)) => self.put_out(held).await,
+            None => Ok(()),
+        }
     }
 
-    fn end(&self, end: End) -> Result<(), Farewell> {
+    async fn release_withdrawn(&mut self) -> Result<(), Farewell> {
+        let shared = &self.shared;
+        let withdrawn = |(fault, _): &mut (FaultId, Dressed)| {
+            !shared.look(|state| state.faults.in_force(*fault))
+        };
+        match self.held.take_if(withdrawn) {
+            Some((_, held)) => self.put_out(held).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn put_out(&mut self, dressed: Dressed) -> Result<(), Farewell> {
+        for bytes in dressed.writes {
+            self.wire.write(bytes).await?;
+        }
+        match dressed.then {
+            Then::GoOn => Ok(()),
+            Then::Close => Err(Farewell::Fault),
+        }
+    }
+
+    async fn end(&mut self, end: End) -> Result<(), Farewell> {
         match end {
             End::Close => Err(Farewell::Fault),
+            End::Reset => Err(Farewell::Reset),
             End::Ignore => Ok(()),
+            End::HalfClose(fault) => Err(self.listen_on(fault).await?),
+        }
+    }
+
+    /// Takes requests and does nothing about them.
+    async fn listen_on(&mut self, fault: FaultId) -> Result<Farewell, Farewell> {
+        self.wire.half_close().await?;
+        while self.shared.look(|state| state.faults.in_force(fault)) {
+            if self.wire.read().await? == Read::End {
+                return Ok(Farewell::Peer);
+            }
+            self.wire.discard();
+        }
+        Ok(Farewell::Fault)
+    }
+
+    async fn pass(&mut self, waits: &[Wait]) -> Result<(), Farewell> {
+        if waits.is_empty() {
+            return Ok(());
+        }
+        let waiting = pass(self.shared.clone(), waits.to_vec());
+        self.meanwhile(waiting).await
+    }
+}
+
+/// Lets times pass, one after another, as long as their faults are in force.
+async fn pass(shared: Arc<Shared>, waits: Vec<Wait>) {
+    let mut faults = shared.look(|state| state.faults.watch());
+    for wait in waits {
+        let over = time::sleep(wait.time);
+        tokio::pin!(over);
+        while shared.look(|state| state.faults.in_force(wait.fault)) {
+            tokio::select! {
+                () = &mut over => break,
+                _ = faults.changed() => {}
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod connection;
 mod node;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::io;

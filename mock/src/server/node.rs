@@ -10,7 +10,8 @@ use tokio::time;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Task, connection};
+use super::Task;
+use super::connection::{self, Registered};
 use crate::fault::Reach;
 use crate::state::Shared;
 
@@ -127,6 +128,7 @@ impl Node {
                 if self.present != Reach::Open {
                     self.connections.end().await;
                 }
+                self.bury_doomed().await;
             }
         }
         Ok(self.addresses[0])
@@ -195,6 +197,14 @@ impl Node {
         Ok(())
     }
 
+    /// Waits until those connections have ended that faults close.
+    async fn bury_doomed(&self) {
+        let mut changes = self.shared.watch();
+        while self.shared.look(|state| state.faults.has_doomed(self.id)) {
+            let _ = changes.changed().await;
+        }
+    }
+
     fn any_address(&self) -> SocketAddr {
         SocketAddr::new(self.addresses[0].ip(), 0)
     }
@@ -225,9 +235,12 @@ async fn accept(listener: TcpListener, node: i32, shared: Arc<Shared>, connectio
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let number = shared.change(|state| state.accepted(node));
+                let registered = Registered::new(node, shared.clone());
+                let number = registered.number();
                 tracing::debug!(node, connection = number, %peer, "connected");
-                connections.start(connection::serve(stream, node, number, shared.clone()));
+                if !shared.look(|state| state.faults.habits(number).close_on_accept) {
+                    connections.start(connection::serve(stream, registered));
+                }
             }
             Err(error) => {
                 tracing::warn!(node, %error, "a connection cannot be accepted");

@@ -151,10 +151,12 @@ pub(crate) fn check(records: &Bytes, limits: Limits) -> Result<Header, Rejection
         ));
     }
     check_fields(&header)?;
-    if !header.is_compressed() {
-        check_records(records, &header)?;
-    }
-    check_timestamps(&header, limits.latest_timestamp)?;
+    let timestamps = if header.is_compressed() {
+        vec![(header.last_offset_delta, header.max_timestamp)]
+    } else {
+        check_records(records, &header)?
+    };
+    check_timestamps(&timestamps, limits.latest_timestamp)?;
     Ok(header)
 }
 
@@ -271,7 +273,7 @@ fn check_fields(header: &Header) -> Result<(), Rejection> {
     }
     if header.attributes & TRANSACTIONAL != 0 {
         return Err(Rejection::new(
-            ResponseError::InvalidTxnState,
+            ResponseError::TransactionalIdAuthorizationFailed,
             "the batch is part of a transaction, and this broker has none",
         ));
     }
@@ -284,8 +286,10 @@ fn check_fields(header: &Header) -> Result<(), Rejection> {
     Ok(())
 }
 
-fn check_records(records: &Bytes, header: &Header) -> Result<(), Rejection> {
+/// Returns the index and the timestamp of each record.
+fn check_records(records: &Bytes, header: &Header) -> Result<Vec<(i32, i64)>, Rejection> {
     let mut rest = records.slice(HEADER..);
+    let mut timestamps = Vec::new();
     for index in 0..header.count {
         let blame = |message: String| Rejection {
             error: ResponseError::InvalidRecord,
@@ -296,6 +300,10 @@ fn check_records(records: &Bytes, header: &Header) -> Result<(), Rejection> {
         if record.offset_delta != index {
             return Err(blame(format!("offset delta is {}", record.offset_delta)));
         }
+        timestamps.push((
+            index,
+            header.base_timestamp.saturating_add(record.timestamp_delta),
+        ));
     }
     if !rest.is_empty() {
         return Err(invalid(format!(
@@ -304,22 +312,23 @@ fn check_records(records: &Bytes, header: &Header) -> Result<(), Rejection> {
             header.count
         )));
     }
-    Ok(())
+    Ok(timestamps)
 }
 
-fn check_timestamps(header: &Header, latest: i64) -> Result<(), Rejection> {
-    if header.max_timestamp > latest {
-        let message = format!(
-            "timestamp {} is later than {latest}, the latest that is taken now",
-            header.max_timestamp
-        );
-        return Err(Rejection {
-            error: ResponseError::InvalidTimestamp,
-            records: vec![(header.last_offset_delta, message.clone())],
-            message,
-        });
+fn check_timestamps(timestamps: &[(i32, i64)], latest: i64) -> Result<(), Rejection> {
+    let late: Vec<(i32, String)> = timestamps
+        .iter()
+        .filter(|(_, timestamp)| *timestamp > latest)
+        .map(|(index, timestamp)| (*index, format!("{timestamp} is later than {latest}")))
+        .collect();
+    if late.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    Err(Rejection {
+        error: ResponseError::InvalidTimestamp,
+        message: format!("{} records are too far in the future", late.len()),
+        records: late,
+    })
 }
 
 fn invalid(message: impl Into<String>) -> Rejection {

@@ -54,21 +54,20 @@ impl Log {
     }
 
     /// Appends a checked batch, lets the oldest go if more than `retain` bytes are held, and returns
-    /// the offset of its first record.
+    /// its header as it is stored.
     pub(crate) fn append(
         &mut self,
         records: &[u8],
         append_time: Option<i64>,
         retain: usize,
-    ) -> i64 {
-        let base = self.end;
-        let bytes = batch::stamp(records, base, self.epoch(), append_time);
+    ) -> Header {
+        let bytes = batch::stamp(records, self.end, self.epoch(), append_time);
         let header = Header::read(&bytes).expect("only checked batches are appended");
         self.end = header.last_offset() + 1;
         self.bytes += bytes.len();
         self.batches.push_back(Stored { header, bytes });
         self.retain(retain);
-        base
+        header
     }
 
     /// The batches from the one that holds `offset`, while `room` lasts; the first one however large

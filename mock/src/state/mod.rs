@@ -20,7 +20,7 @@ use crate::Profile;
 use crate::fault::Faults;
 
 pub(crate) use batch::{Rejection, records};
-pub(crate) use producers::Strangers;
+pub(crate) use producers::ProducerRules;
 pub use record::Record;
 pub use seen::RequestSeen;
 pub(crate) use seen::Seen;

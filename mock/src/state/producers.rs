@@ -6,8 +6,6 @@ use kafka_protocol::ResponseError;
 
 use super::batch::{Header, NO_PRODUCER_ID, Rejection};
 
-/// Batches of each producer whose repetition is recognised.
-const REMEMBERED: usize = 5;
 /// Producers that one partition remembers; who wrote least recently is forgotten first.
 const MOST_PRODUCERS: usize = 10_000;
 
@@ -33,8 +31,8 @@ pub(crate) struct Written {
     first_sequence: i32,
     last_sequence: i32,
     pub(crate) base_offset: i64,
-    /// When log append time is on.
-    pub(crate) append_time: Option<i64>,
+    /// The latest in it, in milliseconds since the epoch.
+    pub(crate) timestamp: i64,
 }
 
 /// What is to be done with a batch.
@@ -45,15 +43,37 @@ pub(crate) enum Verdict {
     Duplicate(Written),
 }
 
-/// What is said to a producer of which nothing is known and that does not begin at sequence 0.
+/// What has changed in the treatment of producers over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Strangers {
-    /// Since Kafka 2.5 (KIP-360).
-    Welcome,
-    /// UNKNOWN_PRODUCER_ID, since Kafka 1.0.
-    Unknown,
-    /// OUT_OF_ORDER_SEQUENCE_NUMBER, in Kafka 0.11.
-    OutOfOrder,
+pub(crate) struct ProducerRules {
+    /// How many batches of each producer are recognised when they come again.
+    remembered: usize,
+    /// What is said to a producer of which nothing is known and that does not begin with sequence 0;
+    /// `None`: it is welcome.
+    stranger: Option<ResponseError>,
+    /// A producer is forgotten with the last of its batches.
+    forgotten_with_batches: bool,
+}
+
+impl ProducerRules {
+    /// Kafka 0.11.
+    pub(crate) const FIRST: Self = Self {
+        remembered: 1,
+        stranger: Some(ResponseError::OutOfOrderSequenceNumber),
+        forgotten_with_batches: true,
+    };
+    /// Kafka 1.0 to 2.3.
+    pub(crate) const FIVE_IN_FLIGHT: Self = Self {
+        remembered: 5,
+        stranger: Some(ResponseError::UnknownProducerId),
+        forgotten_with_batches: true,
+    };
+    /// Since Kafka 2.5.
+    pub(crate) const KIP_360: Self = Self {
+        remembered: 5,
+        stranger: None,
+        forgotten_with_batches: false,
+    };
 }
 
 impl Producers {
@@ -61,13 +81,13 @@ impl Producers {
     pub(crate) fn judge(
         &self,
         header: &Header,
-        strangers: Strangers,
+        rules: ProducerRules,
     ) -> Result<Verdict, Rejection> {
         if header.producer_id == NO_PRODUCER_ID {
             return Ok(Verdict::Store);
         }
         let Some(producer) = self.known.get(&header.producer_id) else {
-            return judge_stranger(header, strangers);
+            return judge_stranger(header, rules);
         };
         if let Some(written) = producer.duplicate(header) {
             return Ok(Verdict::Duplicate(written));
@@ -94,8 +114,8 @@ impl Producers {
         Ok(Verdict::Store)
     }
 
-    /// Remembers a batch that was stored at `base_offset`.
-    pub(crate) fn wrote(&mut self, header: &Header, base_offset: i64, append_time: Option<i64>) {
+    /// Remembers a batch by its header as it was stored.
+    pub(crate) fn wrote(&mut self, header: &Header, rules: ProducerRules) {
         if header.producer_id == NO_PRODUCER_ID {
             return;
         }
@@ -112,17 +132,29 @@ impl Producers {
             producer.epoch = header.producer_epoch;
             producer.batches.clear();
         }
-        if producer.batches.len() == REMEMBERED {
+        while producer.batches.len() >= rules.remembered {
             producer.batches.pop_front();
         }
         producer.batches.push_back(Written {
             first_sequence: header.base_sequence,
             last_sequence: header.last_sequence(),
-            base_offset,
-            append_time,
+            base_offset: header.base_offset,
+            timestamp: header.max_timestamp,
         });
         producer.last_write = self.writes;
         self.forget_oldest();
+    }
+
+    /// The log begins with `offset` now.
+    pub(crate) fn trimmed(&mut self, offset: i64, rules: ProducerRules) {
+        if rules.forgotten_with_batches {
+            self.known.retain(|_, producer| {
+                producer
+                    .batches
+                    .back()
+                    .is_some_and(|last| last.base_offset >= offset)
+            });
+        }
     }
 
     fn forget_oldest(&mut self) {
@@ -157,18 +189,15 @@ impl Producer {
     }
 }
 
-fn judge_stranger(header: &Header, strangers: Strangers) -> Result<Verdict, Rejection> {
-    let error = match strangers {
-        _ if header.base_sequence == 0 => return Ok(Verdict::Store),
-        Strangers::Welcome => return Ok(Verdict::Store),
-        Strangers::Unknown => ResponseError::UnknownProducerId,
-        Strangers::OutOfOrder => ResponseError::OutOfOrderSequenceNumber,
-    };
-    Err(Rejection::new(
-        error,
-        format!(
-            "nothing is known of producer {}, and it begins with sequence {}",
-            header.producer_id, header.base_sequence
-        ),
-    ))
+fn judge_stranger(header: &Header, rules: ProducerRules) -> Result<Verdict, Rejection> {
+    match rules.stranger {
+        Some(error) if header.base_sequence != 0 => Err(Rejection::new(
+            error,
+            format!(
+                "nothing is known of producer {}, and it begins with sequence {}",
+                header.producer_id, header.base_sequence
+            ),
+        )),
+        _ => Ok(Verdict::Store),
+    }
 }

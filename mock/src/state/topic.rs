@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::batch::{self, Limits, Rejection};
 use super::log::Log;
-use super::producers::{Producers, Strangers, Verdict};
+use super::producers::{ProducerRules, Producers, Verdict};
 
 /// Kafka's limit for the name of a topic.
 const LONGEST_NAME: usize = 249;
@@ -73,14 +73,15 @@ pub(crate) struct Append<'a> {
     pub(crate) now: i64,
     /// How much later than that a timestamp may be, in milliseconds.
     pub(crate) timestamps_ahead: i64,
-    pub(crate) strangers: Strangers,
+    pub(crate) rules: ProducerRules,
 }
 
 /// Where a batch is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Appended {
     pub(crate) base_offset: i64,
-    pub(crate) append_time: Option<i64>,
+    /// -1: the records keep their own times.
+    pub(crate) append_time: i64,
 }
 
 impl Topic {
@@ -127,26 +128,31 @@ impl Partition {
         batch: Append<'_>,
         settings: TopicSettings,
     ) -> Result<Appended, Rejection> {
+        let append_time = settings.log_append_time.then_some(batch.now);
         let limits = Limits {
             produce_version: batch.produce_version,
             max_bytes: settings.max_message_bytes,
-            latest_timestamp: batch.now.saturating_add(batch.timestamps_ahead),
+            latest_timestamp: match append_time {
+                Some(_) => i64::MAX,
+                None => batch.now.saturating_add(batch.timestamps_ahead),
+            },
         };
         let header = batch::check(batch.records, limits)?;
-        if let Verdict::Duplicate(written) = self.producers.judge(&header, batch.strangers)? {
+        if let Verdict::Duplicate(written) = self.producers.judge(&header, batch.rules)? {
+            // Kafka answers so, whoever gave the time.
             return Ok(Appended {
                 base_offset: written.base_offset,
-                append_time: written.append_time,
+                append_time: written.timestamp,
             });
         }
-        let append_time = settings.log_append_time.then_some(batch.now);
-        let base_offset = self
+        let header = self
             .log
             .append(batch.records, append_time, settings.retain_bytes);
-        self.producers.wrote(&header, base_offset, append_time);
+        self.producers.wrote(&header, batch.rules);
+        self.producers.trimmed(self.log.start(), batch.rules);
         Ok(Appended {
-            base_offset,
-            append_time,
+            base_offset: header.base_offset,
+            append_time: append_time.unwrap_or(-1),
         })
     }
 
