@@ -215,6 +215,16 @@ impl Cluster {
         self.server.order(node, Task::Extend)
     }
 
+    /// Lets two nodes change addresses, and Metadata say so: who still knows the old ones gets the wrong
+    /// node. The connections of both are closed.
+    ///
+    /// # Errors
+    ///
+    /// There are no such two nodes.
+    pub fn exchange_nodes(&self, one: i32, other: i32) -> io::Result<()> {
+        self.server.exchange(one, other)
+    }
+
     /// Closes all connections of a node.
     ///
     /// # Errors

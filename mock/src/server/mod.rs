@@ -44,9 +44,14 @@ pub(crate) enum Task {
     Reach,
 }
 
+#[derive(Clone, Copy, Debug)]
+enum Errand {
+    Do(i32, Task),
+    Exchange(i32, i32),
+}
+
 struct Order {
-    node: i32,
-    task: Task,
+    errand: Errand,
     done: blocking::Sender<io::Result<SocketAddr>>,
 }
 
@@ -68,8 +73,17 @@ impl Server {
 
     /// Has it done; the address is the one that the task is about.
     pub(crate) fn order(&self, node: i32, task: Task) -> io::Result<SocketAddr> {
+        self.send(Errand::Do(node, task))
+    }
+
+    /// Two nodes change their advertised addresses. The connections of both are closed.
+    pub(crate) fn exchange(&self, one: i32, other: i32) -> io::Result<()> {
+        self.send(Errand::Exchange(one, other)).map(drop)
+    }
+
+    fn send(&self, errand: Errand) -> io::Result<SocketAddr> {
         let (done, outcome) = blocking::channel();
-        let order = Order { node, task, done };
+        let order = Order { errand, done };
         let gone = || io::Error::other("the thread of the mock has ended");
         let orders = self.orders.as_ref().ok_or_else(gone)?;
         orders.send(order).map_err(|_| gone())?;
@@ -96,13 +110,13 @@ async fn serve(
     for (id, door) in doors {
         nodes.insert(id, Node::new(id, shared.clone(), door));
     }
-    while let Some(Order { node, task, done }) = inbox.recv().await {
-        let outcome = match nodes.get_mut(&node) {
-            Some(node) => node.carry_out(task).await,
-            None => Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                format!("there is no node {node}"),
-            )),
+    while let Some(Order { errand, done }) = inbox.recv().await {
+        let outcome = match errand {
+            Errand::Do(node, task) => match nodes.get_mut(&node) {
+                Some(node) => node.carry_out(task).await,
+                None => Err(no_node(node)),
+            },
+            Errand::Exchange(one, other) => exchange(&mut nodes, one, other).await,
         };
         // Who asked waits for this.
         let _ = done.send(outcome);
@@ -110,4 +124,21 @@ async fn serve(
     for node in nodes.values_mut() {
         node.close().await;
     }
+}
+
+async fn exchange(nodes: &mut BTreeMap<i32, Node>, one: i32, other: i32) -> io::Result<SocketAddr> {
+    let mut first = nodes.remove(&one).ok_or_else(|| no_node(one))?;
+    let outcome = match nodes.get_mut(&other) {
+        Some(second) => first.exchange(second).await,
+        None => Err(no_node(other)),
+    };
+    nodes.insert(one, first);
+    outcome
+}
+
+fn no_node(id: i32) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::NotFound,
+        format!("there is no such node, or no other one, as {id}"),
+    )
 }

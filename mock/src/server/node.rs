@@ -1,6 +1,7 @@
 //! One node: its addresses and its connections.
 
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,6 +89,26 @@ impl Node {
             listeners: Tasks::default(),
             connections: Tasks::default(),
         }
+    }
+
+    /// Two nodes change places. Metadata says so before anybody can connect.
+    pub(super) async fn exchange(&mut self, other: &mut Self) -> io::Result<SocketAddr> {
+        for node in [&mut *self, &mut *other] {
+            node.shut().await?;
+            node.connections.end().await;
+        }
+        mem::swap(&mut self.addresses[0], &mut other.addresses[0]);
+        mem::swap(&mut self.doors[0], &mut other.doors[0]);
+        self.shared.change(|state| {
+            for (id, address) in [(self.id, self.addresses[0]), (other.id, other.addresses[0])] {
+                if let Some(node) = state.nodes.get_mut(&id) {
+                    node.advertised = address;
+                }
+            }
+        });
+        self.settle().await?;
+        other.settle().await?;
+        Ok(self.addresses[0])
     }
 
     pub(super) async fn carry_out(&mut self, task: Task) -> io::Result<SocketAddr> {
