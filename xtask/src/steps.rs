@@ -7,21 +7,17 @@ use xtask::Result;
 /// The steps taken so far.
 #[derive(Debug, Default)]
 pub(crate) struct Steps {
-    taken: Vec<(&'static str, Duration)>,
+    taken: Vec<(String, Duration)>,
 }
 
 impl Steps {
     /// Takes a step; its error says which step it was.
-    pub(crate) fn take<T>(
-        &mut self,
-        name: &'static str,
-        step: impl FnOnce() -> Result<T>,
-    ) -> Result<T> {
+    pub(crate) fn take<T>(&mut self, name: &str, step: impl FnOnce() -> Result<T>) -> Result<T> {
         println!("\n== {name}");
         let start = Instant::now();
         let result = step();
         let time = start.elapsed();
-        self.taken.push((name, time));
+        self.taken.push((name.to_owned(), time));
         println!("-- {name}: {:.1} s", time.as_secs_f64());
         result.map_err(|error| error.in_step(name))
     }

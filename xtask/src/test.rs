@@ -1,29 +1,30 @@
 //! `cargo xtask test`: all that has to hold before a change is taken, in one run.
 
-use std::env;
 use std::path::PathBuf;
 use std::process::{self, Command};
 
-use xtask::kafka::{Cluster, KAFKA_VERSION, Options};
-use xtask::{Error, Result};
+use xtask::kafka::{Cluster, Options, Version};
+use xtask::{Error, MOCK_PROFILES, Result, TestBroker};
 
 use crate::command::{cargo, output, run, run_by_line, target_folder};
-use crate::containers::{BROKERS, Containers};
+use crate::containers::{self, Containers};
 use crate::install::{self, MUSL};
 use crate::steps::Steps;
-use crate::tally::Tally;
+use crate::tally::{Tally, Target};
 use crate::{elf, fuzz};
 
 /// Seconds for each fuzz target: enough to see that the targets build, run and meet no easy crash.
 const FUZZ_SECONDS: u32 = 20;
 
-/// `tests/support` reads these two.
-const BOOTSTRAP: &str = "EVENT_KAFKA_TEST_BOOTSTRAP";
-const NO_BROKER: &str = "EVENT_KAFKA_NO_BROKER";
+/// The test target, in every package that has one, that runs against each broker; all others run once.
+const SUITE: &str = "brokers";
+
+/// The oldest version of Apache Kafka that is tested for real.
+const OLD_KAFKA: &str = "3.7.2";
 
 /// Takes every step, up to the first that fails, and says at the end what was tested.
 pub(crate) fn run_all(with_broker: bool) -> Result<()> {
-    let mut session = Session::new(with_broker);
+    let mut session = Session::new(with_broker)?;
     let result = session.take_steps();
     session.print_summary();
     result
@@ -31,104 +32,178 @@ pub(crate) fn run_all(with_broker: bool) -> Result<()> {
 
 struct Session {
     steps: Steps,
+    /// Of the tests that run once.
     tally: Tally,
-    broker: Broker,
-    containers: &'static str,
+    /// The first is the one of the tests that run once, too: plain `cargo test` takes it.
+    trials: Vec<Trial>,
+    with_broker: bool,
 }
 
-/// What the integration tests run against.
-enum Broker {
-    LeftOut,
-    /// To be started when its step comes.
-    Awaited,
-    /// Named by the environment.
-    Outside(String),
-    Own(Cluster),
+/// The integration suite against one broker.
+struct Trial {
+    broker: TestBroker,
+    name: String,
+    in_container: bool,
+    /// `None` until it is run.
+    tally: Option<Tally>,
 }
 
 impl Session {
-    fn new(with_broker: bool) -> Self {
-        let broker = match env::var(BOOTSTRAP) {
-            _ if !with_broker => Broker::LeftOut,
-            Ok(bootstrap) => Broker::Outside(bootstrap),
-            Err(_) => Broker::Awaited,
-        };
-        Self {
+    fn new(with_broker: bool) -> Result<Self> {
+        let mut trials: Vec<_> = mocks().map(Trial::new).collect();
+        if with_broker {
+            trials.extend(real_brokers()?.into_iter().map(Trial::new));
+            trials.extend(containers::BROKERS.map(Trial::in_container));
+        }
+        Ok(Self {
             steps: Steps::default(),
             tally: Tally::default(),
-            broker,
-            containers: "not run",
-        }
+            trials,
+            with_broker,
+        })
     }
 
     /// Cheap checks first, then the tests, then what takes long to build.
     fn take_steps(&mut self) -> Result<()> {
-        let with_broker = !matches!(self.broker, Broker::LeftOut);
-        self.steps
-            .take("tools", || install::for_tests(with_broker))?;
-        self.steps.take("format", format)?;
-        self.steps.take("lints", lints)?;
-        self.steps.take("dependencies", dependencies)?;
-        if let Broker::Awaited = self.broker {
-            let cluster = self.steps.take("broker", start_broker)?;
-            self.broker = Broker::Own(cluster);
-        }
-        let (bootstrap, tally) = (self.broker.bootstrap(), &mut self.tally);
-        let bootstrap = bootstrap.as_deref();
-        self.steps.take("tests", || {
-            cargo_test(
-                "--workspace --lib --bins --tests --examples",
-                bootstrap,
-                tally,
-            )
+        let Self {
+            steps,
+            tally,
+            trials,
+            with_broker,
+        } = self;
+        steps.take("tools", || install::for_tests(*with_broker))?;
+        steps.take("format", format)?;
+        steps.take("lints", lints)?;
+        steps.take("dependencies", dependencies)?;
+        let (first, rest) = trials.split_first_mut().expect("there is a mock");
+        steps.take("tests", || {
+            let what = "--workspace --lib --bins --tests --examples";
+            first.count(what, tally)
         })?;
-        self.steps
-            .take("doc tests", || cargo_test("--workspace --doc", None, tally))?;
-        self.steps.take("documentation", documentation)?;
-        if with_broker {
-            self.containers = self.steps.take("containers", || containers(tally))?;
+        steps.take("doc tests", || {
+            let mut none = Tally::default();
+            cargo_test("--workspace --doc", &first.broker, tally, &mut none)
+        })?;
+        steps.take("documentation", documentation)?;
+        for trial in rest.iter_mut().filter(|trial| !trial.in_container) {
+            steps.take(&trial.name.clone(), || trial.run())?;
         }
-        self.steps
-            .take("fuzz smoke", || fuzz::run_targets(FUZZ_SECONDS, None))?;
-        self.steps
-            .take("static binary", || static_binary(bootstrap))
+        if *with_broker {
+            steps.take("containers", || run_in_containers(rest))?;
+        }
+        steps.take("fuzz smoke", || fuzz::run_targets(FUZZ_SECONDS, None))?;
+        steps.take("static binary", || static_binary(*with_broker))
     }
 
     fn print_summary(&self) {
         self.steps.print_times();
-        println!(
-            "\nbrokers: {}; containers: {}",
-            self.broker, self.containers
-        );
-        println!("{}", self.tally);
-        if let Broker::LeftOut = self.broker {
-            println!("the real broker was left out (--no-broker)");
-        }
-    }
-}
-
-impl Broker {
-    fn bootstrap(&self) -> Option<String> {
-        match self {
-            Self::LeftOut | Self::Awaited => None,
-            Self::Outside(bootstrap) => Some(bootstrap.clone()),
-            Self::Own(cluster) => Some(cluster.bootstrap()),
-        }
-    }
-}
-
-impl std::fmt::Display for Broker {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::LeftOut => write!(f, "none"),
-            Self::Awaited => write!(f, "not started"),
-            Self::Outside(bootstrap) => write!(f, "{bootstrap} (from {BOOTSTRAP})"),
-            Self::Own(cluster) => {
-                let bootstrap = cluster.bootstrap();
-                write!(f, "Apache Kafka {KAFKA_VERSION}, 1 node, {bootstrap}")
+        println!();
+        for trial in &self.trials {
+            match &trial.tally {
+                Some(tally) => println!("brokers: {}: {tally}", trial.name),
+                None => println!("brokers: {}: not run", trial.name),
             }
         }
+        let suites = self.trials.iter().filter_map(|trial| trial.tally.as_ref());
+        println!("{}", suites.fold(self.tally.clone(), Tally::and));
+        if !self.with_broker {
+            println!("the real brokers were left out (--no-broker)");
+        }
     }
+}
+
+fn mocks() -> impl Iterator<Item = TestBroker> {
+    MOCK_PROFILES.iter().map(|profile| TestBroker::Mock {
+        profile: (*profile).to_owned(),
+    })
+}
+
+/// The one that the environment names, otherwise some of ours.
+fn real_brokers() -> Result<Vec<TestBroker>> {
+    let kafka = |nodes, version| TestBroker::Kafka {
+        nodes,
+        version,
+        bootstrap: None,
+    };
+    Ok(match TestBroker::from_environment()? {
+        TestBroker::Mock { .. } => vec![
+            kafka(1, Version::default()),
+            kafka(3, Version::default()),
+            kafka(1, OLD_KAFKA.parse()?),
+        ],
+        named => vec![named],
+    })
+}
+
+impl Trial {
+    fn new(broker: TestBroker) -> Self {
+        Self {
+            name: broker.to_string(),
+            broker,
+            in_container: false,
+            tally: None,
+        }
+    }
+
+    fn in_container((name, address): (&str, &str)) -> Self {
+        let broker = TestBroker::Outside {
+            bootstrap: address.to_owned(),
+        };
+        Self {
+            name: format!("{name} in a container"),
+            in_container: true,
+            ..Self::new(broker)
+        }
+    }
+
+    /// With a cluster that all its tests share, which ends with this step.
+    fn run(&mut self) -> Result<()> {
+        let _cluster = start_if_ours(&mut self.broker)?;
+        self.count(
+            &format!("--workspace --test {SUITE}"),
+            &mut Tally::default(),
+        )
+    }
+
+    /// Runs these tests, of which the suite must be a part, and counts the others elsewhere.
+    fn count(&mut self, what: &str, others: &mut Tally) -> Result<()> {
+        let tally = self.tally.insert(Tally::default());
+        cargo_test(what, &self.broker, others, tally)?;
+        if tally.is_empty() {
+            return Err(Error::Failed(format!("no test of `{SUITE}` was run")));
+        }
+        Ok(())
+    }
+}
+
+fn start_if_ours(broker: &mut TestBroker) -> Result<Option<Cluster>> {
+    let TestBroker::Kafka {
+        nodes,
+        version,
+        bootstrap: bootstrap @ None,
+    } = broker
+    else {
+        return Ok(None);
+    };
+    let cluster = Cluster::start(&Options {
+        nodes: *nodes,
+        version: version.clone(),
+        ..Options::default()
+    })?;
+    *bootstrap = Some(cluster.bootstrap());
+    Ok(Some(cluster))
+}
+
+fn run_in_containers(trials: &mut [Trial]) -> Result<()> {
+    let Some(_running) = Containers::start()? else {
+        println!("containers: not run, because no container daemon answers");
+        return Ok(());
+    };
+    let mut trials = trials.iter_mut().filter(|trial| trial.in_container);
+    trials.try_for_each(|trial| {
+        println!("-- {}", trial.name);
+        trial.run()
+    })
 }
 
 /// `fuzz/` is a workspace of its own.
@@ -156,41 +231,33 @@ fn documentation() -> Result<()> {
     run(cargo("doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings"))
 }
 
-fn start_broker() -> Result<Cluster> {
-    let cluster = Cluster::start(&Options::default())?;
-    println!("Apache Kafka {KAFKA_VERSION} at {}", cluster.bootstrap());
-    Ok(cluster)
-}
-
-/// Without a broker the tests that need one skip themselves.
-fn cargo_test(what: &str, bootstrap: Option<&str>, tally: &mut Tally) -> Result<()> {
+/// Runs tests against a broker; those of the integration suite are counted by themselves.
+///
+/// All runs select from the whole workspace: with other packages some dependencies would have other
+/// features, and everything would be built again.
+fn cargo_test(
+    what: &str,
+    broker: &TestBroker,
+    others: &mut Tally,
+    suite: &mut Tally,
+) -> Result<()> {
     let mut command = cargo(&format!("test --no-fail-fast {what}"));
-    match bootstrap {
-        Some(bootstrap) => command.env(BOOTSTRAP, bootstrap),
-        None => command.env(NO_BROKER, "1"),
-    };
+    broker.name_to(&mut command);
+    // For the lines that say which target comes next.
+    command.env("CARGO_TERM_COLOR", "never");
+    let mut of_suite = false;
     run_by_line(command, |line| {
-        tally.read(line);
         println!("{line}");
+        if let Some(target) = Target::announced_by(line) {
+            of_suite = target.is_test(SUITE);
+        }
+        let tally = if of_suite { &mut *suite } else { &mut *others };
+        tally.read(line);
     })
 }
 
-/// The integration tests once more against each broker in a container.
-fn containers(tally: &mut Tally) -> Result<&'static str> {
-    let Some(_running) = Containers::start()? else {
-        println!("containers: not run");
-        return Ok("not run");
-    };
-    for (name, address) in BROKERS {
-        println!("-- {name} at {address}");
-        let what = "--package event-kafka --package event-kafka-cli --test *";
-        cargo_test(what, Some(address), tally)?;
-    }
-    Ok("Apache Kafka, Redpanda")
-}
-
 /// The command line as it is shipped: built without a C compiler, static, and able to publish.
-fn static_binary(bootstrap: Option<&str>) -> Result<()> {
+fn static_binary(with_broker: bool) -> Result<()> {
     let mut build = cargo(&format!(
         "build --release --target {MUSL} -p event-kafka-cli"
     ));
@@ -198,9 +265,11 @@ fn static_binary(bootstrap: Option<&str>) -> Result<()> {
     let program = target_folder().join(MUSL).join("release/event-kafka");
     elf::expect_static(&program)?;
     println!("{} is static", program.display());
-    bootstrap.map_or(Ok(()), |bootstrap| {
-        publish_and_read_back(program, bootstrap)
-    })
+    if with_broker {
+        let cluster = Cluster::start(&Options::default())?;
+        publish_and_read_back(program, &cluster.bootstrap())?;
+    }
+    Ok(())
 }
 
 fn publish_and_read_back(program: PathBuf, bootstrap: &str) -> Result<()> {
