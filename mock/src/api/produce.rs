@@ -9,7 +9,7 @@ use kafka_protocol::messages::produce_response::{
 use kafka_protocol::messages::{BrokerId, ProduceRequest, ProduceResponse};
 
 use super::{Answer, Call, Outcome, endpoint, text};
-use crate::state::{Append, Appended, Rejection, State, wall_clock};
+use crate::state::{Append, Appended, Partition, Rejection, State, wall_clock};
 
 /// KIP-467: why, and which records.
 const REASONS_SINCE: i16 = 8;
@@ -156,15 +156,25 @@ fn describe(
     if call.version() >= 5 {
         answer.log_start_offset = partition.map_or(-1, |partition| partition.log.start());
     }
-    let rejection = match outcome {
-        Ok(appended) => {
-            return answer
-                .with_base_offset(appended.base_offset)
-                .with_log_append_time_ms(appended.append_time);
+    match outcome {
+        Ok(appended) => answer
+            .with_base_offset(appended.base_offset)
+            .with_log_append_time_ms(appended.append_time),
+        Err(rejection) => {
+            if rejection.error == ResponseError::NotLeaderOrFollower {
+                answer.current_leader = hint(call, target, partition);
+            }
+            refuse(call, answer, rejection)
         }
-        Err(rejection) => rejection,
-    };
-    answer = answer
+    }
+}
+
+fn refuse(
+    call: &Call<'_>,
+    answer: PartitionProduceResponse,
+    rejection: Rejection,
+) -> PartitionProduceResponse {
+    let mut answer = answer
         .with_error_code(rejection.error.code())
         .with_base_offset(-1)
         .with_log_append_time_ms(-1);
@@ -180,22 +190,22 @@ fn describe(
             })
             .collect();
     }
-    let hints = target
-        .topic
-        .is_some_and(|topic| call.plan.leader_hints(topic, target.partition));
-    if hints
-        && call.version() >= HINTS_SINCE
-        && rejection.error == ResponseError::NotLeaderOrFollower
-    {
-        if let Some((leader, epoch)) =
-            partition.and_then(|partition| Some((partition.leader?, partition.leader_epoch)))
-        {
-            answer.current_leader = LeaderIdAndEpoch::default()
-                .with_leader_id(BrokerId(leader))
-                .with_leader_epoch(epoch);
-        }
-    }
     answer
+}
+
+/// The leader, where a fault wants it named; else nobody.
+fn hint(call: &Call<'_>, target: Target<'_>, partition: Option<&Partition>) -> LeaderIdAndEpoch {
+    let wanted = call.version() >= HINTS_SINCE
+        && target
+            .topic
+            .is_some_and(|topic| call.plan.leader_hints(topic, target.partition));
+    let leader = partition.and_then(|one| Some((one.leader?, one.leader_epoch)));
+    match leader {
+        Some((leader, epoch)) if wanted => LeaderIdAndEpoch::default()
+            .with_leader_id(BrokerId(leader))
+            .with_leader_epoch(epoch),
+        _ => LeaderIdAndEpoch::default(),
+    }
 }
 
 /// Of the leaders that the answer names.

@@ -28,7 +28,6 @@ pub(crate) const NO_PRODUCER_ID: i64 = -1;
 pub(crate) struct Header {
     pub(crate) base_offset: i64,
     length: i32,
-    pub(crate) leader_epoch: i32,
     magic: i8,
     checksum: u32,
     attributes: i16,
@@ -43,21 +42,24 @@ pub(crate) struct Header {
 
 impl Header {
     /// `None`: there are too few bytes for a header.
-    pub(crate) fn read(mut batch: &[u8]) -> Option<Self> {
-        (batch.len() >= HEADER).then(|| Self {
-            base_offset: batch.get_i64(),
-            length: batch.get_i32(),
-            leader_epoch: batch.get_i32(),
-            magic: batch.get_i8(),
-            checksum: batch.get_u32(),
-            attributes: batch.get_i16(),
-            last_offset_delta: batch.get_i32(),
-            base_timestamp: batch.get_i64(),
-            max_timestamp: batch.get_i64(),
-            producer_id: batch.get_i64(),
-            producer_epoch: batch.get_i16(),
-            base_sequence: batch.get_i32(),
-            count: batch.get_i32(),
+    pub(crate) fn read(batch: &[u8]) -> Option<Self> {
+        let mut fields = batch.get(..HEADER)?;
+        let base_offset = fields.get_i64();
+        let length = fields.get_i32();
+        let _leader_epoch = fields.get_i32();
+        Some(Self {
+            base_offset,
+            length,
+            magic: fields.get_i8(),
+            checksum: fields.get_u32(),
+            attributes: fields.get_i16(),
+            last_offset_delta: fields.get_i32(),
+            base_timestamp: fields.get_i64(),
+            max_timestamp: fields.get_i64(),
+            producer_id: fields.get_i64(),
+            producer_epoch: fields.get_i16(),
+            base_sequence: fields.get_i32(),
+            count: fields.get_i32(),
         })
     }
 
