@@ -28,6 +28,15 @@ impl ProducerBuilder {
     ///
     /// # Errors
     /// An unknown name, or a value that is malformed or out of range.
+    ///
+    /// ```
+    /// # use event_kafka::Producer;
+    /// let error = Producer::builder().set("lingr.ms", "20").unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "property lingr.ms: no such property; did you mean linger.ms?"
+    /// );
+    /// ```
     pub fn set(mut self, name: &str, value: &str) -> Result<Self, ConfigError> {
         self.config.set(name, value)?;
         Ok(self)
@@ -120,6 +129,26 @@ impl Producer {
     ///
     /// # Errors
     /// The time is over; says how many messages are left, which are not affected.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use event_kafka::{Producer, Record};
+    /// # let cluster = kafka_mock::Cluster::start()?;
+    /// # let brokers = &cluster.bootstrap();
+    /// # let producer = Producer::builder().set("bootstrap.servers", brokers)?.start()?;
+    /// # let topic = producer.topic("sip-events")?;
+    /// # cluster.stop_node(1);
+    /// // The broker is away.
+    /// topic.publish(Record::new("BYE"))?;
+    /// let error = producer.flush(Duration::from_millis(50)).unwrap_err();
+    /// assert_eq!(error.remaining, 1);
+    ///
+    /// // It is back.
+    /// # cluster.start_node(1)?;
+    /// producer.flush(Duration::from_secs(30))?;
+    /// assert_eq!(producer.balance().delivered, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         let accumulator = &self.shared.accumulator;
         self.shared.rouser.rouse(accumulator.begin_flush());
@@ -144,6 +173,25 @@ impl Producer {
     /// # Errors
     /// Messages that were not delivered in time, by topic and reason. Each has failed with a
     /// report of its own.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use event_kafka::{Producer, Record};
+    /// # let cluster = kafka_mock::Cluster::start()?;
+    /// # let brokers = &cluster.bootstrap();
+    /// # cluster.stop_node(1);
+    /// # let producer = Producer::builder().set("bootstrap.servers", brokers)?.start()?;
+    /// # let topic = producer.topic("sip-events")?;
+    /// // No broker is there.
+    /// topic.publish(Record::new("BYE").opaque(7))?;
+    /// let reports = producer.reports();
+    /// let error = producer.close(Duration::from_millis(50)).unwrap_err();
+    ///
+    /// let lost = &error.undelivered[0];
+    /// assert_eq!((&*lost.topic, lost.count), ("sip-events", 1));
+    /// assert_eq!(reports.take().next().unwrap().opaque, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close(self, timeout: Duration) -> Result<(), CloseError> {
         // What is left is counted below, together with what comes meanwhile.
         let _ = self.flush(timeout);

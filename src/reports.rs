@@ -13,6 +13,34 @@ use crate::driver::wait_for;
 
 /// Where the reports of a producer come out: one for every accepted message, in the order of
 /// their outcomes. Every report comes out once, whoever takes it.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use event_kafka::{Persisted, Place, Producer, Record};
+/// # use kafka_mock::{ApiKey, Fault, ResponseError, Rule};
+/// # let cluster = kafka_mock::Cluster::start()?;
+/// # let brokers = &cluster.bootstrap();
+/// # let producer = Producer::builder().set("bootstrap.servers", brokers)?.start()?;
+/// # let topic = producer.topic("sip-events")?;
+/// # let refusal = Fault::Error(ResponseError::TopicAuthorizationFailed);
+/// # cluster.inject(Rule::new(refusal).api(ApiKey::Produce).times(1));
+/// // The first of two messages meets an ACL.
+/// for (n, body) in ["INVITE", "BYE"].iter().enumerate() {
+///     topic.publish(Record::new(body).key("call-1@sip").opaque(n as u64))?;
+///     producer.flush(Duration::from_secs(5))?;
+/// }
+///
+/// let reports: Vec<_> = producer.reports().take().collect();
+/// let failure = reports[0].outcome.as_ref().unwrap_err();
+/// assert_eq!(failure.error.name(), "TOPIC_AUTHORIZATION_FAILED");
+/// assert_eq!(failure.error.to_string(), "not allowed on this topic; an ACL must grant it");
+/// assert_eq!((failure.place, failure.attempts), (Place::InFlight, 1));
+/// assert_eq!(failure.persisted, Persisted::No);
+///
+/// let delivered = reports[1].outcome.as_ref().unwrap();
+/// assert_eq!((reports[1].opaque, delivered.offset), (1, Some(0)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Reports {
     accumulator: Arc<Accumulator>,

@@ -36,6 +36,27 @@ impl Topic {
     /// # Errors
     /// Whatever makes the message unacceptable; a full queue is an error too
     /// ([`PublishError::is_queue_full`]). Nothing of the message is kept then.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use event_kafka::{Producer, Record, ReportMode};
+    /// # let cluster = kafka_mock::Cluster::start()?;
+    /// # let brokers = &cluster.bootstrap();
+    /// let producer = Producer::builder()
+    ///     .set("bootstrap.servers", brokers)?
+    ///     .set("queue.buffering.max.messages", "1")?
+    ///     .set("linger.ms", "60000")?
+    ///     .report_mode(ReportMode::None)
+    ///     .start()?;
+    /// let topic = producer.topic("sip-events")?;
+    /// topic.publish(Record::new("first"))?;
+    /// let error = topic.publish(Record::new("second")).unwrap_err();
+    /// assert!(error.is_queue_full(), "{error}");
+    ///
+    /// producer.flush(Duration::from_secs(5))?;
+    /// topic.publish(Record::new("second"))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn publish(&self, record: Record<'_>) -> Result<(), PublishError> {
         self.accept(&record, None)
     }
@@ -64,6 +85,32 @@ impl Topic {
     ///
     /// # Errors
     /// The message was not accepted, or not delivered.
+    ///
+    /// ```
+    /// # use event_kafka::{Producer, Record, SendError};
+    /// # use kafka_mock::{ApiKey, Fault, ResponseError, Rule};
+    /// # let cluster = kafka_mock::Cluster::start()?;
+    /// # let brokers = &cluster.bootstrap();
+    /// # let producer = Producer::builder().set("bootstrap.servers", brokers)?.start()?;
+    /// # let topic = producer.topic("sip-events")?;
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let delivered = topic.send(Record::new("INVITE").key("call-1@sip")).await?;
+    /// assert_eq!(delivered.offset, Some(0));
+    ///
+    /// # let refusal = Fault::Error(ResponseError::TopicAuthorizationFailed);
+    /// # cluster.inject(Rule::new(refusal).api(ApiKey::Produce).times(1));
+    /// // An ACL is in the way.
+    /// match topic.send(Record::new("BYE").key("call-1@sip")).await {
+    ///     Err(SendError::NotDelivered(failure)) => {
+    ///         assert_eq!(failure.error.name(), "TOPIC_AUTHORIZATION_FAILED");
+    ///         assert_eq!(failure.attempts, 1);
+    ///     }
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub async fn send(&self, record: Record<'_>) -> Result<Delivered, SendError> {
         let completion = Completion::default();
         let mut room = self.producer.accumulator.room().listener();

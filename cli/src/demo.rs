@@ -149,8 +149,10 @@ impl Demo<'_> {
         )?;
         let raised = &self.outlet.raised()[before..];
         self.show_reports(raised)?;
-        for failure in raised.iter().filter_map(Raised::failure) {
-            self.page.line(&explanation(failure))?;
+        for raised in raised {
+            if let Some(failure) = raised.failure() {
+                self.page.line(&explanation(raised.number, failure))?;
+            }
         }
         Ok(())
     }
@@ -256,15 +258,12 @@ fn report(raised: &Raised) -> String {
         None => "none".to_owned(),
         Some(report) => match &report.outcome {
             Ok(_) => format!("delivered in {} ms", report.after.as_millis()),
-            Err(failure) => {
-                let error = failure.error;
-                format!("failed: {} ({})", error.name(), error.code())
-            }
+            Err(_) => "failed".to_owned(),
         },
     }
 }
 
-fn explanation(failure: &Failure) -> String {
+fn explanation(number: usize, failure: &Failure) -> String {
     let Failure {
         error,
         place,
@@ -272,10 +271,11 @@ fn explanation(failure: &Failure) -> String {
         persisted,
         ..
     } = failure;
+    let (name, code) = (error.name(), error.code());
     format!(
-        "   What to do?  {error}\n   \
-            Where?       {place}, attempts: {attempts}; an answer that trying again does not change\n   \
-            In Kafka?    {persisted}"
+        "   Why {number} failed  {name} ({code}): {error}\n   \
+            Where it was  {place}, attempts: {attempts}; trying again would not change this answer\n   \
+            In Kafka?     {persisted}"
     )
 }
 
