@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(6 * 60);
 /// A running `event-kafka publish`.
 #[derive(Debug)]
 pub(super) struct Publisher {
-    child: Child,
+    child: Owned,
     messages: u64,
     feeder: Thread<u64>,
     reader: Thread<Vec<Line>>,
@@ -61,7 +61,7 @@ impl Publisher {
         let start = Instant::now();
         let planned = Duration::from_secs(messages / rate);
         Ok(Self {
-            child,
+            child: Owned(child),
             messages,
             feeder: Thread::spawn(move || feed(stdin, messages, rate, start)),
             reader: Thread::spawn(move || read_lines(stdout, start)),
@@ -80,14 +80,14 @@ impl Publisher {
         if !self.reader.ends_within(left) {
             eprintln!("the publisher does not end; it is killed");
             let killing = Error::io("killing the publisher");
-            self.child.kill().map_err(killing)?;
+            self.child.0.kill().map_err(killing)?;
         }
         let waiting = Error::io("waiting for the publisher");
         Ok(Published {
             messages: self.messages,
             fed: self.feeder.join(),
             said: self.reader.join(),
-            status: self.child.wait().map_err(waiting)?,
+            status: self.child.0.wait().map_err(waiting)?,
         })
     }
 }
@@ -126,6 +126,19 @@ fn read_lines(stdout: ChildStdout, start: Instant) -> Vec<Line> {
             report: Report::parse(&line).ok_or(line),
         })
         .collect()
+}
+
+/// A child that does not outlive the run, however it ends.
+#[derive(Debug)]
+struct Owned(Child);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        // It does nothing to a child that was waited for.
+        if let Err(error) = self.0.kill().and_then(|()| self.0.wait()) {
+            eprintln!("a publisher may be left over: {error}");
+        }
+    }
 }
 
 /// A thread that can be waited for with a deadline.

@@ -45,7 +45,9 @@ pub fn up(options: &UpOptions) -> Result<()> {
     wanted.check()?;
     let place = Place::enter()?;
     if let Some(up) = place.running()? {
-        return up.expect_like(wanted).map(|()| println!("{up}"));
+        up.expect_like(wanted)?;
+        println!("{}\n{up}", up.headline("is up already"));
+        return Ok(());
     }
     let mut up = Up {
         version: wanted.version.clone(),
@@ -79,7 +81,8 @@ fn start(place: &Place, up: &mut Up, layouts: Vec<Layout>, fresh: bool) -> Resul
         // One by one, so that `down` knows every node, whatever happens to this command.
         place.save(up)?;
     }
-    up.wait_until_ready(|| {
+    let all: Vec<i32> = children.iter().map(|(_, layout)| layout.id).collect();
+    up.wait_until_ready(&all, || {
         let mut children = children.iter_mut();
         children.try_for_each(|(child, layout)| process::expect_alive(child, layout))
     })
@@ -88,8 +91,8 @@ fn start(place: &Place, up: &mut Up, layouts: Vec<Layout>, fresh: bool) -> Resul
 /// Stops the cluster that [`up`] started. Its data stays for the next [`up`].
 pub fn down() -> Result<()> {
     let place = Place::enter()?;
-    match place.running()? {
-        None => println!("no Kafka of `cargo xtask kafka up` is running"),
+    match place.noted()? {
+        None => println!("no Kafka of `cargo xtask kafka up` is there"),
         Some(up) => {
             place.end(&up)?;
             println!("Apache Kafka {} at {} is down", up.version, up.bootstrap());
@@ -101,7 +104,7 @@ pub fn down() -> Result<()> {
 /// Does something to one node of the cluster that [`up`] started.
 pub fn command_node(command: NodeCommand, id: i32) -> Result<()> {
     let place = Place::enter()?;
-    let mut up = place.running()?.ok_or_else(|| {
+    let mut up = place.noted()?.ok_or_else(|| {
         Error::Failed("no Kafka is up; start one with `cargo xtask kafka up`".to_owned())
     })?;
     let orderly = up.orderly();
@@ -117,7 +120,7 @@ pub fn command_node(command: NodeCommand, id: i32) -> Result<()> {
             node.pid = child.id();
             let layout = node.layout.clone();
             place.save(&up)?;
-            up.wait_until_ready(|| process::expect_alive(&mut child, &layout))?;
+            up.wait_until_ready(&[id], || process::expect_alive(&mut child, &layout))?;
         }
     }
     println!("{up}");
@@ -142,9 +145,12 @@ fn client_ports(first: Option<u16>, nodes: u16) -> Result<Vec<u16>> {
 }
 
 fn print_usage(up: &Up) {
+    let headline = up.headline("is up");
     let bootstrap = up.bootstrap();
     println!(
-        "{up}
+        "{headline}
+{up}
+
 publish:  cargo run -- publish \"kafka:{bootstrap}/sip\" hello
 read:     kcat -b {bootstrap} -C -t sip -e
 disturb:  cargo xtask kafka kill|stop|pause|resume|restart NODE
@@ -176,16 +182,20 @@ impl Place {
 
     /// The cluster that [`Self::save`] noted, if any of it still runs.
     fn running(&self) -> Result<Option<Up>> {
+        let runs = |up: &Up| up.nodes.iter().any(|node| node.state() != NodeState::Down);
+        Ok(self.noted()?.filter(runs))
+    }
+
+    /// The cluster that [`Self::save`] noted, if all its nodes were killed, too.
+    fn noted(&self) -> Result<Option<Up>> {
         let path = self.state_file();
         if !path.exists() {
             return Ok(None);
         }
         let text =
             fs::read_to_string(&path).map_err(Error::io(format!("reading {}", path.display())))?;
-        let up = Up::parse(&text, &self.folder)
-            .ok_or_else(|| Error::Failed(format!("{} is damaged: remove it", path.display())))?;
-        let runs = up.nodes.iter().any(|node| node.state() != NodeState::Down);
-        Ok(runs.then_some(up))
+        let damaged = || Error::Failed(format!("{} is damaged: remove it", path.display()));
+        Up::parse(&text, &self.folder).ok_or_else(damaged).map(Some)
     }
 
     fn save(&self, up: &Up) -> Result<()> {
@@ -227,6 +237,14 @@ impl Up {
         addresses.join(",")
     }
 
+    fn headline(&self, what: &str) -> String {
+        format!(
+            "Apache Kafka {} {what} at {}",
+            self.version,
+            self.bootstrap()
+        )
+    }
+
     fn node(&mut self, id: i32) -> Result<&mut Node> {
         let size = self.size;
         let mut nodes = self.nodes.iter_mut();
@@ -248,8 +266,15 @@ impl Up {
         )))
     }
 
-    fn wait_until_ready(&self, alive: impl FnMut() -> Result<()>) -> Result<()> {
-        ready::wait(&self.running(), self.size.into(), alive)
+    /// Waits for those that this command has `started`, which are not known by their command lines
+    /// at the very beginning, and for all others that run.
+    fn wait_until_ready(&self, started: &[i32], alive: impl FnMut() -> Result<()>) -> Result<()> {
+        let awaited = self
+            .nodes
+            .iter()
+            .filter(|node| started.contains(&node.layout.id) || node.state() == NodeState::Running);
+        let layouts: Vec<_> = awaited.map(|node| &node.layout).collect();
+        ready::wait(&layouts, self.size.into(), alive)
     }
 
     /// How to end a node: without a majority it would wait for a controller to hand its work to.
@@ -295,13 +320,14 @@ impl Up {
     }
 }
 
+/// Its nodes, one in a line.
 impl fmt::Display for Up {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (version, bootstrap) = (&self.version, self.bootstrap());
-        writeln!(f, "Apache Kafka {version} is up at {bootstrap}")?;
-        self.nodes
-            .iter()
-            .try_for_each(|node| writeln!(f, "  {node}"))
+        for (position, node) in self.nodes.iter().enumerate() {
+            let end = if position == 0 { "" } else { "\n" };
+            write!(f, "{end}  {node}")?;
+        }
+        Ok(())
     }
 }
 
@@ -321,22 +347,38 @@ enum NodeState {
 impl Node {
     /// Whether the process is this node still: its id may have gone to somebody else.
     fn state(&self) -> NodeState {
-        let proc = PathBuf::from(format!("/proc/{}", self.pid));
-        let command_line = fs::read(proc.join("cmdline")).unwrap_or_default();
-        let properties = self.layout.properties();
-        let properties = properties.as_os_str().as_encoded_bytes();
-        if !command_line
-            .split(|byte| *byte == 0)
-            .any(|argument| argument == properties)
-        {
+        if !self.is_in(&self.command_line()) {
             return NodeState::Down;
         }
-        // "PID (NAME) STATE ...", and a name may hold anything.
-        let stat = fs::read_to_string(proc.join("stat")).unwrap_or_default();
-        match stat.rsplit_once(") ") {
-            Some((_, state)) if state.starts_with('T') => NodeState::Paused,
+        match self.process_state() {
+            Some('T') => NodeState::Paused,
             _ => NodeState::Running,
         }
+    }
+
+    /// The command line of a process goes before its sockets do: this is when its ports are free again.
+    fn has_gone(&self) -> bool {
+        let command_line = self.command_line();
+        let is_somebody_else = !command_line.is_empty() && !self.is_in(&command_line);
+        is_somebody_else || matches!(self.process_state(), None | Some('Z' | 'X'))
+    }
+
+    fn command_line(&self) -> Vec<u8> {
+        fs::read(format!("/proc/{}/cmdline", self.pid)).unwrap_or_default()
+    }
+
+    fn is_in(&self, command_line: &[u8]) -> bool {
+        let properties = self.layout.properties();
+        let properties = properties.as_os_str().as_encoded_bytes();
+        let mut arguments = command_line.split(|byte| *byte == 0);
+        arguments.any(|argument| argument == properties)
+    }
+
+    /// The letter that the system has for it; `None` if there is no such process.
+    fn process_state(&self) -> Option<char> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?;
+        // "PID (NAME) STATE ...", and a name may hold anything.
+        stat.rsplit_once(") ")?.1.chars().next()
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {
@@ -353,7 +395,7 @@ impl Node {
         if self.state() == NodeState::Down {
             return Ok(());
         }
-        process::end(self.pid, signal, || Ok(self.state() == NodeState::Down))
+        process::end(self.pid, signal, || Ok(self.has_gone()))
     }
 }
 
@@ -372,6 +414,10 @@ impl fmt::Display for Node {
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Command, Stdio};
+    use std::thread;
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     fn node(pid: u32, id: i32) -> Node {
@@ -382,6 +428,34 @@ mod tests {
     #[test]
     fn a_process_that_is_not_our_node_is_never_taken_for_it() {
         assert_eq!(node(std::process::id(), 1).state(), NodeState::Down);
+    }
+
+    #[test]
+    fn a_node_is_known_by_its_command_line_and_may_be_paused() {
+        let properties = node(0, 1).layout.properties();
+        let mut child = Command::new("sh")
+            .args(["-c", "read -r _"])
+            .arg(properties)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let node = node(child.id(), 1);
+        wait_for(&node, NodeState::Running);
+
+        node.signal(Signal::STOP).unwrap();
+        wait_for(&node, NodeState::Paused);
+
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(node.state(), NodeState::Down);
+    }
+
+    fn wait_for(node: &Node, state: NodeState) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while node.state() != state {
+            assert!(Instant::now() < deadline, "{:?}", node.state());
+            thread::yield_now();
+        }
     }
 
     #[test]

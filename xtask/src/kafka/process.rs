@@ -201,6 +201,14 @@ mod tests {
         fs::remove_dir(&data).unwrap();
     }
 
+    #[test]
+    fn a_paused_process_can_be_ended_in_order() {
+        let mut sleeper = sleeper();
+        signal(sleeper.id(), Signal::STOP).unwrap();
+        let status = end_child(&mut sleeper, Signal::TERM).unwrap();
+        assert_eq!(status.signal(), Some(Signal::TERM.as_raw()));
+    }
+
     fn sleeper() -> Child {
         Command::new("sleep").arg("600").spawn().unwrap()
     }
