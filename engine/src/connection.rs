@@ -1,16 +1,20 @@
 //! One connection to a broker: the handshake, requests on the wire, answers matched to them, and
 //! what may take how long. Bytes go in and out; the socket is somebody else's.
 
+mod plausible;
+mod trouble;
+
 use std::collections::VecDeque;
-use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use kafka_wire::message::{ApiKey, Request, VersionRange, decode_response, encode_request};
 use kafka_wire::message::{ApiVersionsRequest, ApiVersionsResponse};
-use kafka_wire::message::{MetadataRequest, MetadataResponse};
+use kafka_wire::message::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
 use kafka_wire::message::{ProduceRequest, ProduceResponse};
-use kafka_wire::{DecodeError, EncodeError, ErrorCode, Frame};
+use kafka_wire::{EncodeError, ErrorCode, Frame, Uuid};
+
+pub use trouble::{ConnectionError, Nonsense, Question, Trouble};
 
 use crate::cluster::NodeId;
 use crate::sender::Shipment;
@@ -39,7 +43,8 @@ pub(crate) struct Versions {
 #[derive(Debug)]
 pub(crate) enum Purpose {
     ApiVersions,
-    Metadata,
+    /// About these topics, in the order of their names.
+    Metadata(Vec<Arc<str>>),
     Produce(Vec<Shipment>),
 }
 
@@ -51,7 +56,7 @@ pub(crate) enum Answer<'a> {
     /// The connection can be used.
     Ready,
     Metadata(MetadataResponse<'a>),
-    Produce(ProduceResponse<'a>, Vec<Shipment>),
+    Produce(Question, ProduceResponse<'a>, Vec<Shipment>),
 }
 
 #[derive(Debug)]
@@ -82,8 +87,7 @@ enum State {
 #[derive(Debug)]
 struct Pending {
     correlation: i32,
-    api: ApiKey,
-    version: i16,
+    question: Question,
     deadline: Time,
     purpose: Purpose,
 }
@@ -132,7 +136,7 @@ impl Connection {
     /// Whether an answer to Metadata is still to come.
     pub(crate) fn awaits_metadata(&self) -> bool {
         let mut purposes = self.pending.iter().map(|pending| &pending.purpose);
-        purposes.any(|purpose| matches!(purpose, Purpose::Metadata))
+        purposes.any(|purpose| matches!(purpose, Purpose::Metadata(_)))
     }
 
     /// Until when the oldest unanswered request has to be answered. All requests have the same
@@ -149,15 +153,26 @@ impl Connection {
         self.outbox.pop_front()
     }
 
+    /// Asks about topics, which are in the order of their names, each once.
     pub(crate) fn ask_metadata(
         &mut self,
-        request: &MetadataRequest<'_>,
+        topics: Vec<Arc<str>>,
         deadline: Time,
     ) -> Result<(), ConnectionError> {
         let Some(versions) = self.versions() else {
             return Ok(());
         };
-        self.send(request, versions.metadata, deadline, Purpose::Metadata)
+        let named = topics.iter().map(|name| MetadataRequestTopic {
+            topic_id: Uuid::ZERO,
+            name: Some(name),
+        });
+        let request = MetadataRequest {
+            topics: Some(named.collect()),
+            allow_auto_topic_creation: true,
+            ..MetadataRequest::default()
+        };
+        let purpose = Purpose::Metadata(topics.clone());
+        self.send(&request, versions.metadata, deadline, purpose)
     }
 
     /// Writes a Produce request whose records stand in `segments`, one list for each gap.
@@ -175,14 +190,12 @@ impl Connection {
         if request.acks == 0 {
             self.unanswered = Some((shipments, deadline));
         } else {
-            let purpose = Purpose::Produce(shipments);
             let api = ApiKey::Produce;
             self.pending.push_back(Pending {
                 correlation,
-                api,
-                version,
+                question: Question { api, version },
                 deadline,
-                purpose,
+                purpose: Purpose::Produce(shipments),
             });
         }
         Ok(Transmit {
@@ -204,28 +217,24 @@ impl Connection {
     ) -> Result<Answer<'a>, ConnectionError> {
         self.last_used = now;
         let Some(&Pending {
-            api,
-            version,
+            question,
             correlation: expected,
             ..
         }) = self.pending.front()
         else {
-            return Err(self.error(Trouble::Unasked));
+            return Err(self.error(Trouble::Unasked { len: frame.len() }));
         };
-        let malformed = |source| Trouble::Malformed {
-            api,
-            version,
-            source,
-        };
+        let malformed = |source| Trouble::Malformed { question, source };
         let found =
             kafka_wire::message::correlation_id(frame).map_err(|e| self.error(malformed(e)))?;
         if found != expected {
             return Err(self.error(Trouble::Correlation {
-                api,
+                question,
                 expected,
                 found,
             }));
         }
+        let Question { api, version } = question;
         let pending = self.pending.pop_front().expect("looked at above");
         let answer = match pending.purpose {
             Purpose::ApiVersions => {
@@ -233,11 +242,15 @@ impl Connection {
                     .map_err(|e| self.error(malformed(e)))?;
                 return self.agree(&response, version, now);
             }
-            Purpose::Metadata => {
-                decode_response(api, version, frame).map(|(_, response)| Answer::Metadata(response))
+            Purpose::Metadata(topics) => {
+                let (_, response) = decode_response::<MetadataResponse<'_>>(api, version, frame)
+                    .map_err(|e| self.error(malformed(e)))?;
+                plausible::metadata(&response, &topics)
+                    .map_err(|source| self.error(Trouble::Nonsense { question, source }))?;
+                Ok(Answer::Metadata(response))
             }
             Purpose::Produce(shipments) => match decode_response(api, version, frame) {
-                Ok((_, response)) => Ok(Answer::Produce(response, shipments)),
+                Ok((_, response)) => Ok(Answer::Produce(question, response, shipments)),
                 Err(error) => {
                     // Whoever closes the connection must find the batches.
                     let purpose = Purpose::Produce(shipments);
@@ -308,20 +321,14 @@ impl Connection {
         purpose: Purpose,
     ) -> Result<(), ConnectionError> {
         let correlation = self.next_correlation;
-        let frame = encode_request(request, version, correlation, Some(&self.client_id)).map_err(
-            |source| {
-                self.error(Trouble::Unwritable {
-                    api: R::API,
-                    version,
-                    source,
-                })
-            },
-        )?;
+        let api = R::API;
+        let question = Question { api, version };
+        let frame = encode_request(request, version, correlation, Some(&self.client_id))
+            .map_err(|source| self.error(Trouble::Unwritable { question, source }))?;
         self.next_correlation = correlation.wrapping_add(1);
         self.pending.push_back(Pending {
             correlation,
-            api: R::API,
-            version,
+            question,
             deadline,
             purpose,
         });
@@ -346,19 +353,17 @@ impl Connection {
         if now < self.deadline(settings) {
             return None;
         }
-        Some(
-            self.error(match self.state {
-                State::Opening => Trouble::SlowToOpen,
-                State::Handshake => Trouble::SlowHandshake,
-                State::Ready(_) if self.in_flight() == 0 => Trouble::Idle,
-                State::Ready(_) => Trouble::NoAnswer {
-                    api: self
-                        .pending
-                        .front()
-                        .map_or(ApiKey::Produce, |pending| pending.api),
-                },
-            }),
-        )
+        Some(self.error(match self.state {
+            State::Opening => Trouble::SlowToOpen,
+            State::Handshake => Trouble::SlowHandshake,
+            State::Ready(_) if self.in_flight() == 0 => Trouble::Idle,
+            State::Ready(versions) => Trouble::NoAnswer {
+                question: self.unanswered_question().unwrap_or(Question {
+                    api: ApiKey::Produce,
+                    version: versions.produce,
+                }),
+            },
+        }))
     }
 
     fn idle_deadline(&self, settings: &Settings) -> Time {
@@ -378,8 +383,21 @@ impl Connection {
             },
             State::Ready(_) => Trouble::Lost {
                 reason: reason.into(),
+                unanswered: self.unanswered_question(),
             },
         })
+    }
+
+    /// What to say when the other side sends what is no answer at all.
+    pub(crate) fn garbled(&self, what: &str) -> ConnectionError {
+        self.error(Trouble::Garbled {
+            what: what.into(),
+            unanswered: self.unanswered_question(),
+        })
+    }
+
+    fn unanswered_question(&self) -> Option<Question> {
+        self.pending.front().map(|pending| pending.question)
     }
 
     /// The batches whose outcome this connection leaves open.
@@ -389,7 +407,7 @@ impl Connection {
             .into_iter()
             .flat_map(|pending| match pending.purpose {
                 Purpose::Produce(shipments) => shipments,
-                Purpose::ApiVersions | Purpose::Metadata => Vec::new(),
+                Purpose::ApiVersions | Purpose::Metadata(_) => Vec::new(),
             });
         answers
             .chain(
@@ -431,190 +449,6 @@ fn weave(frame: Frame, segments: Vec<Vec<Bytes>>) -> VecDeque<Bytes> {
         chunks.push_back(rest);
     }
     chunks
-}
-
-/// Why a connection could not be used, or no longer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConnectionError {
-    /// The address as configured or advertised.
-    pub broker: Endpoint,
-    /// What happened.
-    pub trouble: Trouble,
-}
-
-/// See [`ConnectionError`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// No connection came about.
-    Unreachable {
-        /// The system's words.
-        reason: Arc<str>,
-    },
-    /// It ended before the first answer.
-    LostInHandshake {
-        /// The system's words.
-        reason: Arc<str>,
-    },
-    /// It ended.
-    Lost {
-        /// The system's words.
-        reason: Arc<str>,
-    },
-    /// `socket.connection.setup.timeout.ms` is over, still connecting.
-    SlowToOpen,
-    /// `socket.connection.setup.timeout.ms` is over, still without an answer.
-    SlowHandshake,
-    /// `socket.timeout.ms` is over for a request.
-    NoAnswer {
-        /// Which.
-        api: ApiKey,
-    },
-    /// `connections.max.idle.ms` is over without a request.
-    Idle,
-    /// The cluster does not list this broker any more, or has moved it.
-    Dismissed,
-    /// An answer that nothing asked for.
-    Unasked,
-    /// An answer to another request than the oldest.
-    Correlation {
-        /// The oldest request's API.
-        api: ApiKey,
-        /// Its correlation id.
-        expected: i32,
-        /// The answer's.
-        found: i32,
-    },
-    /// An answer that cannot be read.
-    Malformed {
-        /// Of which API.
-        api: ApiKey,
-        /// In which version.
-        version: i16,
-        /// Where, and what is wrong.
-        source: DecodeError,
-    },
-    /// An answer that leaves out what was asked for.
-    Incomplete {
-        /// Of which API.
-        api: ApiKey,
-    },
-    /// A request that cannot be written in the version that the broker understands.
-    Unwritable {
-        /// Of which API.
-        api: ApiKey,
-        /// In which version.
-        version: i16,
-        /// The field.
-        source: EncodeError,
-    },
-    /// The broker refused the handshake.
-    Refused {
-        /// With this.
-        code: ErrorCode,
-    },
-    /// No version of an API in common.
-    TooOld {
-        /// Which API.
-        api: ApiKey,
-        /// What the broker offers.
-        theirs: Option<VersionRange>,
-    },
-}
-
-impl fmt::Display for ConnectionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.broker, self.trouble)
-    }
-}
-
-impl std::error::Error for ConnectionError {}
-
-impl Trouble {
-    /// Whether nothing is wrong: this side ended a connection that it did not need.
-    pub(crate) fn is_orderly(&self) -> bool {
-        matches!(self, Self::Idle | Self::Dismissed)
-    }
-}
-
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreachable { reason } => write!(f, "cannot connect: {reason}"),
-            Self::LostInHandshake { reason } => write!(
-                f,
-                "{reason} before the first answer; is this a plaintext listener of Kafka 0.11 or \
-                 newer?"
-            ),
-            Self::Lost { reason } => f.write_str(reason),
-            Self::SlowToOpen => {
-                f.write_str("no connection within socket.connection.setup.timeout.ms")
-            }
-            Self::SlowHandshake => f.write_str(
-                "connected, but no answer within socket.connection.setup.timeout.ms; is this a \
-                 plaintext listener?",
-            ),
-            Self::NoAnswer { api } => {
-                write!(f, "no answer to {} within socket.timeout.ms", api.name())
-            }
-            Self::Idle => f.write_str("closed after connections.max.idle.ms"),
-            Self::Dismissed => f.write_str("closed: no longer part of the cluster"),
-            Self::Unasked => f.write_str("an answer that nothing asked for"),
-            Self::Correlation {
-                api,
-                expected,
-                found,
-            } => write!(
-                f,
-                "an answer to request {found} where {expected} ({}) was the oldest",
-                api.name()
-            ),
-            Self::Malformed {
-                api,
-                version,
-                source,
-            } => {
-                write!(
-                    f,
-                    "cannot read the answer to {} version {version}: {source}",
-                    api.name()
-                )
-            }
-            Self::Incomplete { api } => {
-                write!(
-                    f,
-                    "the answer to {} leaves out what was asked for",
-                    api.name()
-                )
-            }
-            Self::Unwritable {
-                api,
-                version,
-                source,
-            } => {
-                write!(f, "cannot write {} version {version}: {source}", api.name())
-            }
-            Self::Refused { code } => {
-                write!(
-                    f,
-                    "refused the handshake: {} ({})",
-                    code.name(),
-                    code.text()
-                )
-            }
-            Self::TooOld { api, theirs } => {
-                let VersionRange { min, max } = oldest_usable(*api);
-                write!(f, "speaks {} ", api.name())?;
-                match theirs {
-                    Some(theirs) => write!(f, "{} to {}", theirs.min, theirs.max)?,
-                    None => f.write_str("not at all")?,
-                }
-                write!(
-                    f,
-                    ", this producer {min} to {max}; Kafka 0.11 or newer is needed"
-                )
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 pub mod accumulator;
 mod backoff;
 mod cluster;
+mod complaints;
 mod connection;
 mod engine;
 pub mod error;
@@ -18,5 +19,5 @@ pub mod signal;
 pub mod time;
 mod timers;
 
-pub use connection::{ConnId, ConnectionError, Transmit, Trouble};
+pub use connection::{ConnId, ConnectionError, Nonsense, Question, Transmit, Trouble};
 pub use engine::{Engine, Event, Purge, Undelivered};

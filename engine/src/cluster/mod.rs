@@ -160,12 +160,13 @@ impl Cluster {
         if brokers.is_empty() {
             return changes;
         }
+        let listed: HashSet<i32> = brokers.iter().map(|broker| broker.node_id).collect();
         self.nodes.retain(|id, node| {
-            let listed = id.is_bootstrap() || brokers.iter().any(|broker| broker.node_id == id.0);
-            if !listed {
+            let stays = id.is_bootstrap() || listed.contains(&id.0);
+            if !stays {
                 changes.obsolete.extend(node.connection());
             }
-            listed
+            stays
         });
         for broker in brokers {
             self.update_node(broker, &mut changes);
@@ -176,24 +177,18 @@ impl Cluster {
 
     fn update_node(&mut self, broker: &MetadataBroker<'_>, changes: &mut Changes) {
         let id = NodeId(broker.node_id);
-        let Some(port) = u16::try_from(broker.port)
-            .ok()
-            .filter(|_| !id.is_bootstrap())
-        else {
+        let Ok(port) = u16::try_from(broker.port) else {
             return;
         };
-        let known = self.nodes.entry(id).or_insert_with(|| {
-            Node::new(Endpoint {
-                host: broker.host.to_owned(),
-                port,
-            })
-        });
-        if known.endpoint.host != broker.host || known.endpoint.port != port {
-            changes.obsolete.extend(known.connection());
-            *known = Node::new(Endpoint {
-                host: broker.host.to_owned(),
-                port,
-            });
+        let host = broker.host.to_owned();
+        let node = Node::new(Endpoint { host, port });
+        match self.nodes.get_mut(&id) {
+            Some(known) if known.endpoint == node.endpoint => {}
+            Some(known) => {
+                changes.obsolete.extend(known.connection());
+                *known = node;
+            }
+            None => drop(self.nodes.insert(id, node)),
         }
     }
 

@@ -18,6 +18,10 @@ const JITTER: RangeInclusive<f64> = 0.8..=1.2;
 /// for a broker that is merely busy, short against every time-out of a message.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// After so many answers in a row that left something open, something may be wrong: with the
+/// default waits between them, some seconds.
+const FRUITLESS: u32 = 6;
+
 #[derive(Debug)]
 pub(crate) struct Refresh {
     wanted: bool,
@@ -109,6 +113,12 @@ impl Refresh {
         // Also after a complete answer: a leader that moves again and again makes no storm.
         self.not_before = now.after(backoff(first, max, self.fruitless, JITTER, random));
         self.wanted |= !complete;
+    }
+
+    /// Whether asking has been of no use for longer than a topic takes to be made, or a leader to
+    /// be elected.
+    pub(crate) fn is_fruitless(&self) -> bool {
+        self.fruitless >= FRUITLESS
     }
 
     /// A connection is gone. If it was the last that was asked, the question is open again.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tracing::{debug, info, warn};
 
-use super::{Engine, Event, Timer};
+use super::{Engine, Event, Reason, Subject, Timer};
 use crate::backoff::backoff;
 use crate::cluster::{Link, NodeId};
 use crate::connection::{ConnId, Connection, ConnectionError, Trouble};
@@ -29,6 +29,15 @@ impl Engine {
             return;
         };
         let error = connection.lost(reason);
+        self.drop_connection(conn, &error, now);
+    }
+
+    /// What arrived on a connection is no frame; `what` says what it is, and where in the stream.
+    pub fn garbled(&mut self, conn: ConnId, what: &str, now: Time) {
+        let Some(connection) = self.connections.get(&conn) else {
+            return;
+        };
+        let error = connection.garbled(what);
         self.drop_connection(conn, &error, now);
     }
 
@@ -68,10 +77,12 @@ impl Engine {
         let Some(connection) = self.connections.get(&conn) else {
             return;
         };
-        if let Some(node) = self.cluster.get_mut(connection.node)
-            && node.last_error.take().is_some()
-        {
-            info!(broker = %node.endpoint, "works again");
+        if let Some(node) = self.cluster.get_mut(connection.node) {
+            node.last_error = None;
+        }
+        let broker = connection.endpoint.clone();
+        if self.complaints.over(&Subject::Broker(broker)) {
+            info!(broker = %connection.endpoint, "works again");
         }
     }
 
@@ -85,16 +96,22 @@ impl Engine {
         let id = connection.node;
         let lasted = connection.lasted(&self.core.settings, now);
         let shipments = connection.into_shipments();
+        let idle = matches!(
+            error.trouble,
+            Trouble::Lost {
+                unanswered: None,
+                ..
+            }
+        );
         // Brokers close connections that are idle for long: that is no news.
-        let unneeded = matches!(error.trouble, Trouble::Lost { .. })
-            && shipments.is_empty()
-            && self.sender.due(id) == Time::NEVER;
+        let unneeded = idle && lasted && shipments.is_empty();
+        let unneeded = unneeded && self.sender.due(id) == Time::NEVER;
         if self
             .cluster
             .get(id)
             .is_some_and(|node| node.connection() == Some(conn))
         {
-            match error.trouble.is_orderly() || unneeded && lasted {
+            match error.trouble.is_orderly() || unneeded {
                 true => self.let_go(id, error),
                 false => self.back_off(id, error, lasted, now),
             }
@@ -130,9 +147,12 @@ impl Engine {
         let until = now.after(wait);
         node.link = Link::Backoff(until);
         self.timers.arm(Timer::Reconnect(id), until);
-        match node.failures {
-            1 => warn!("{error}; trying again until it works"),
-            failures => debug!(failures, ?wait, "{error}"),
+        let failures = node.failures;
+        let subject = Subject::Broker(error.broker.clone());
+        let reason = Reason::Connection(std::mem::discriminant(&error.trouble));
+        match self.complaints.complain(subject, reason, now) {
+            Some(unsaid) => warn!("{error}; trying again until it works{unsaid}"),
+            None => debug!(failures, ?wait, "{error}"),
         }
     }
 

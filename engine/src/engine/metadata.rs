@@ -5,10 +5,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafka_wire::Uuid;
-use kafka_wire::message::{MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataTopic};
+use kafka_wire::message::{MetadataResponse, MetadataTopic};
 
-use super::{Engine, Timer};
+use tracing::info;
+
+use super::{Engine, Subject, Timer};
 use crate::cluster::Changes;
 use crate::connection::{ConnId, ConnectionError, Trouble};
 use crate::time::Time;
@@ -44,19 +45,13 @@ impl Engine {
             return;
         };
         // A topic that is open with two settings is still one.
-        let states = self.topics.values();
-        let names: BTreeSet<&str> = states.map(|state| &**state.topic.name()).collect();
-        let topics = names.into_iter().map(|name| MetadataRequestTopic {
-            topic_id: Uuid::ZERO,
-            name: Some(name),
-        });
-        let request = MetadataRequest {
-            topics: Some(topics.collect()),
-            allow_auto_topic_creation: true,
-            ..MetadataRequest::default()
-        };
+        let names: BTreeSet<Arc<str>> = self
+            .topics
+            .values()
+            .map(|state| Arc::clone(state.topic.name()))
+            .collect();
         let deadline = now.after(self.core.settings.request_timeout);
-        match connection.ask_metadata(&request, deadline) {
+        match connection.ask_metadata(names.into_iter().collect(), deadline) {
             Ok(()) => {
                 self.cluster.refresh.ask(conn, now);
                 self.cluster.searched_at = None;
@@ -98,18 +93,27 @@ impl Engine {
             .filter_map(|topic| Some((topic.name?, topic)))
             .collect();
         let slots: Vec<u32> = self.topics.keys().copied().collect();
-        let mut complete = !response.brokers.is_empty();
+        let mut open = Vec::new();
         for slot in slots {
             let name = Arc::clone(self.topics[&slot].topic.name());
             // A topic that was opened after the question was asked is not in the answer.
-            if let Some(answer) = answers.get(&*name) {
-                self.learn_topic(slot, answer, now);
+            let answer = answers.get(&*name);
+            let usable = answer.is_some_and(|answer| self.learn_topic(slot, answer, now));
+            if self.needs_metadata(slot) {
+                open.push(slot);
+            } else if usable && self.complaints.over(&Subject::Metadata(slot)) {
+                info!(topic = %name, "can be used again");
             }
-            complete &= !self.needs_metadata(slot);
         }
+        let complete = open.is_empty() && !response.brokers.is_empty();
         self.cluster
             .refresh
             .answered(complete, now, &mut self.random);
+        if self.cluster.refresh.is_fruitless() {
+            for slot in open {
+                self.complain_of_waiting(slot, now);
+            }
+        }
     }
 
     fn apply(&mut self, changes: Changes, now: Time) {

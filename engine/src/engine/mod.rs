@@ -4,17 +4,21 @@ mod links;
 mod metadata;
 mod topics;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::mem::Discriminant;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafka_wire::message::{ApiKey, ProduceResponse};
+use kafka_wire::ErrorCode;
+use kafka_wire::message::ProduceResponse;
+use tracing::{debug, info, warn};
 
 use crate::accumulator::{Accumulator, Core, Work};
 use crate::cluster::{Cluster, Link, NodeId, Refresh};
-use crate::connection::{Answer, ConnId, Connection, ConnectionError, Transmit, Trouble};
+use crate::complaints::Complaints;
+use crate::connection::{Answer, ConnId, Connection, ConnectionError, Question, Transmit, Trouble};
 use crate::error::{DeliveryError, Place};
-use crate::sender::{Sender, Shipment};
+use crate::sender::{Refusal, Sender, Shipment};
 use crate::settings::Endpoint;
 use crate::time::Time;
 use crate::timers::Timers;
@@ -110,7 +114,27 @@ pub struct Engine {
     timers: Timers<Timer>,
     events: VecDeque<Event>,
     sendable: VecDeque<ConnId>,
+    complaints: Complaints<Subject, Reason>,
     random: fastrand::Rng,
+}
+
+/// Whom the log complains about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Subject {
+    Broker(Endpoint),
+    /// What metadata says of a topic.
+    Metadata(u32),
+    /// What brokers say of a topic's batches.
+    Batches(u32),
+}
+
+/// Why the log complains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    Connection(Discriminant<Trouble>),
+    Code(ErrorCode),
+    /// Messages wait, and metadata does not say where they could go.
+    NowhereToGo,
 }
 
 impl Engine {
@@ -129,6 +153,7 @@ impl Engine {
             timers: Timers::new(),
             events: VecDeque::new(),
             sendable: VecDeque::new(),
+            complaints: Complaints::new(),
             random: fastrand::Rng::with_seed(seed),
         }
     }
@@ -216,9 +241,8 @@ impl Engine {
                 self.proven(conn);
                 self.learn(conn, &response, now);
             }
-            Ok(Answer::Produce(response, shipments)) => {
-                self.proven(conn);
-                self.produced(conn, &response, shipments, now);
+            Ok(Answer::Produce(question, response, shipments)) => {
+                self.produced(conn, question, &response, shipments, now);
             }
             Err(error) => return self.drop_connection(conn, &error, now),
         }
@@ -388,6 +412,7 @@ impl Engine {
     fn produced(
         &mut self,
         conn: ConnId,
+        question: Question,
         response: &ProduceResponse<'_>,
         shipments: Vec<Shipment>,
         now: Time,
@@ -404,18 +429,50 @@ impl Engine {
         if verdict.leaders_moved {
             self.cluster.refresh.want();
         }
-        if !verdict.unanswered.is_empty() {
-            let error = ConnectionError {
-                broker,
-                trouble: Trouble::Incomplete {
-                    api: ApiKey::Produce,
-                },
-            };
-            let why: Arc<str> = error.to_string().into();
-            self.sender
-                .lost(verdict.unanswered, &why, now, &mut self.random);
-            self.drop_connection(conn, &error, now);
+        match verdict.nonsense {
+            None => self.proven(conn),
+            Some(source) => {
+                let trouble = Trouble::Nonsense { question, source };
+                let error = ConnectionError { broker, trouble };
+                let why: Arc<str> = error.to_string().into();
+                self.sender
+                    .lost(verdict.unanswered, &why, now, &mut self.random);
+                self.drop_connection(conn, &error, now);
+            }
+        }
+        for refusal in &verdict.refusals {
+            self.complain_of(refusal, now);
+        }
+        let recovered = verdict.recovered.iter();
+        let topics: BTreeSet<u32> = recovered
+            .map(|lane| self.sender.lane(*lane).topic.slot())
+            .collect();
+        for slot in topics {
+            self.relieved(slot);
         }
         self.relist(&lanes, now);
+    }
+
+    fn complain_of(&mut self, refusal: &Refusal, now: Time) {
+        let lane = self.sender.lane(refusal.lane);
+        let (topic, partition) = (lane.topic.name(), lane.partition.index());
+        let subject = Subject::Batches(lane.topic.slot());
+        let reason = Reason::Code(refusal.code);
+        match self.complaints.complain(subject, reason, now) {
+            Some(unsaid) => warn!(%topic, partition, "{}{unsaid}", refusal.text),
+            None => debug!(%topic, partition, "{}", refusal.text),
+        }
+    }
+
+    /// Batches of a topic were delivered, after some that were not.
+    fn relieved(&mut self, slot: u32) {
+        let Some(state) = self.topics.get(&slot) else {
+            return;
+        };
+        let mut lanes = state.lanes.iter().map(|lane| self.sender.lane(*lane));
+        let well = lanes.all(|lane| lane.last_error().is_none());
+        if well && self.complaints.over(&Subject::Batches(slot)) {
+            info!(topic = %state.topic.name(), "batches are delivered again");
+        }
     }
 }

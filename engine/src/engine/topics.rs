@@ -1,13 +1,14 @@
 //! Topics from their first use: staged while the cluster is asked, routed once it has answered.
 
+use std::collections::BTreeSet;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use kafka_wire::ErrorCode;
 use kafka_wire::message::MetadataTopic;
-use tracing::warn;
+use tracing::{debug, warn};
 
-use super::{Engine, Timer};
+use super::{Engine, Reason, Subject, Timer};
 use crate::accumulator::{Core, Partition, Route, Topic};
 use crate::error::{DeliveryError, Failure, Place};
 use crate::sender::{Lane, fail_all};
@@ -76,23 +77,31 @@ impl Engine {
         self.timers.arm(Timer::Stage(slot), expiry.min(given_up));
     }
 
-    pub(super) fn learn_topic(&mut self, slot: u32, answer: &MetadataTopic<'_>, now: Time) {
+    /// Takes over what is said of a topic. True if there are partitions.
+    pub(super) fn learn_topic(&mut self, slot: u32, answer: &MetadataTopic<'_>, now: Time) -> bool {
         let code = answer.error_code;
         let usable = code.is_ok() || code == ErrorCode::LEADER_NOT_AVAILABLE;
         if usable && !answer.partitions.is_empty() {
             self.update_partitions(slot, answer, now);
-            return;
+            return true;
         }
         let Some(state) = self.topics.get_mut(&slot) else {
-            return;
+            return false;
         };
-        let text: Arc<str> = format!("{} ({})", code.name(), code.text()).into();
+        let text: Arc<str> = match code.is_ok() {
+            true => "no partitions are listed".into(),
+            false => format!("{} ({})", code.name(), code.text()).into(),
+        };
         state.last_error = Some(Arc::clone(&text));
         if code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION && state.lanes.is_empty() {
             let waiting = state.topic.stage().queue().unsettled() > 0;
             state.unknown_since = state.unknown_since.or(waiting.then_some(now));
         } else if !code.is_retriable() && !code.is_ok() {
-            warn!(topic = %state.topic.name(), "{text}");
+            let subject = Subject::Metadata(slot);
+            match self.complaints.complain(subject, Reason::Code(code), now) {
+                Some(unsaid) => warn!(topic = %state.topic.name(), "{text}{unsaid}"),
+                None => debug!(topic = %state.topic.name(), "{text}"),
+            }
             let error = DeliveryError::Broker(code);
             state.purge_stage(&self.core, error);
             for lane in state.lanes.clone() {
@@ -102,6 +111,30 @@ impl Engine {
             }
         }
         self.arm_stage(slot);
+        false
+    }
+
+    /// Says that messages wait, and that metadata does not help.
+    pub(super) fn complain_of_waiting(&mut self, slot: u32, now: Time) {
+        let state = &self.topics[&slot];
+        let lanes = state.lanes.iter().map(|lane| self.sender.lane(*lane));
+        let mut stranded = lanes.filter(|lane| self.is_stranded(lane));
+        let text = state.last_error.clone().unwrap_or_else(|| {
+            stranded.next().map_or_else(
+                || "the answers leave it out".into(),
+                |lane| {
+                    let leader = lane.leader.map_or(-1, |leader| leader.0);
+                    let index = lane.partition.index();
+                    format!("partition {index} is led by {leader}, which is no broker").into()
+                },
+            )
+        });
+        let subject = Subject::Metadata(slot);
+        let topic = state.topic.name();
+        match self.complaints.complain(subject, Reason::NowhereToGo, now) {
+            Some(unsaid) => warn!(%topic, "messages wait: {text}{unsaid}"),
+            None => debug!(%topic, "messages wait: {text}"),
+        }
     }
 
     pub(super) fn update_partitions(&mut self, slot: u32, answer: &MetadataTopic<'_>, now: Time) {
@@ -121,20 +154,19 @@ impl Engine {
                 .add(Lane::new(Arc::clone(&state.topic), Arc::new(partition)));
         }
         let lanes = state.lanes.clone();
+        let mut former = BTreeSet::new();
         for partition in &answer.partitions {
-            let Some(index) = usize::try_from(partition.partition_index)
-                .ok()
-                .and_then(|index| lanes.get(index).copied())
-            else {
-                continue;
-            };
-            let lane = self.sender.lane_mut(index);
-            let former = lane.leader;
-            if lane.update_leader(answer.topic_id, partition)
-                && let Some(former) = former
-            {
-                self.sender.unlist(index, former);
+            let index = usize::try_from(partition.partition_index).ok();
+            if let Some(lane) = index.and_then(|index| lanes.get(index)) {
+                let lane = self.sender.lane_mut(*lane);
+                let leader = lane.leader;
+                if lane.update_leader(answer.topic_id, partition) {
+                    former.extend(leader);
+                }
             }
+        }
+        for leader in former {
+            self.sender.unlist(leader);
         }
         self.lay_route(slot, now);
         for lane in lanes {
@@ -171,14 +203,14 @@ impl Engine {
     pub(super) fn needs_metadata(&self, slot: u32) -> bool {
         let state = &self.topics[&slot];
         let staged = state.topic.stage().queue().unsettled() > 0;
-        let stranded = state.lanes.iter().any(|lane| {
-            let lane = self.sender.lane(*lane);
-            let led = lane
-                .leader
-                .is_some_and(|leader| self.cluster.get(leader).is_some());
-            !led && lane.has_messages()
-        });
-        staged || stranded
+        let mut lanes = state.lanes.iter().map(|lane| self.sender.lane(*lane));
+        staged || lanes.any(|lane| self.is_stranded(lane))
+    }
+
+    /// Whether messages of a partition wait, and no broker leads it.
+    fn is_stranded(&self, lane: &Lane) -> bool {
+        let leader = lane.leader.and_then(|leader| self.cluster.get(leader));
+        leader.is_none() && lane.has_messages()
     }
 
     pub(super) fn trouble_of(&self, state: &TopicState) -> Option<Arc<str>> {

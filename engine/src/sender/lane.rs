@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafka_wire::Uuid;
 use kafka_wire::message::MetadataPartition;
+use kafka_wire::{ErrorCode, Uuid};
 
 use super::settle::{fail_all, settle};
 use crate::accumulator::{Batch, Core, Partition, QueueState, Topic};
@@ -92,12 +92,24 @@ impl Lane {
         let leader = (leader_id >= 0).then_some(NodeId(leader_id));
         let moved = leader != self.leader;
         self.proven &= !moved;
-        self.leader = leader;
+        if moved {
+            self.set_leader(leader);
+        }
         self.leader_epoch = leader_epoch;
         if leader.is_none() {
-            self.last_error = Some(metadata.error_code.text().into());
+            let code = match metadata.error_code.is_ok() {
+                true => ErrorCode::LEADER_NOT_AVAILABLE,
+                false => metadata.error_code,
+            };
+            self.last_error = Some(code.text().into());
         }
         moved
+    }
+
+    /// Whoever led it before has to [forget](super::Sender::unlist) it.
+    pub(super) fn set_leader(&mut self, leader: Option<NodeId>) {
+        self.leader = leader;
+        self.listed = false;
     }
 
     /// When something may be sent: now or in the past, later, or [`Time::NEVER`] until something

@@ -8,9 +8,8 @@ mod settle;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use kafka_wire::message::{ProducePartitionResponse, ProduceResponse};
+use kafka_wire::message::{ProducePartitionResponse, ProduceResponse, ProduceTopicResponse};
 use kafka_wire::{EncodeError, ErrorCode, Uuid};
-use tracing::debug;
 
 pub(crate) use lane::Lane;
 use lane::{Setback, retry_wait};
@@ -19,6 +18,7 @@ pub(crate) use settle::fail_all;
 
 use crate::accumulator::Core;
 use crate::cluster::NodeId;
+use crate::connection::Nonsense;
 use crate::error::{DeliveryError, Persisted};
 use crate::time::Time;
 
@@ -62,8 +62,22 @@ impl Default for Outlet {
 pub(crate) struct Verdict {
     /// A partition is led by another broker, or by none.
     pub(crate) leaders_moved: bool,
-    /// Batches that the answer leaves out.
+    /// Batches that the broker did not take.
+    pub(crate) refusals: Vec<Refusal>,
+    /// Lanes whose batches are delivered again, after some that were not.
+    pub(crate) recovered: Vec<u32>,
+    /// What the answer says that cannot be true.
+    pub(crate) nonsense: Option<Nonsense>,
+    /// Batches that the answer does not settle, for that reason.
     pub(crate) unanswered: VecDeque<Shipment>,
+}
+
+/// A broker's word against a batch.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) lane: u32,
+    pub(crate) code: ErrorCode,
+    pub(crate) text: Arc<str>,
 }
 
 impl Sender {
@@ -114,12 +128,13 @@ impl Sender {
         Some(leader)
     }
 
-    /// Takes a lane off the list of a broker that does not lead it any more.
-    pub(crate) fn unlist(&mut self, index: u32, former: NodeId) {
+    /// Takes lanes off the list of a broker that does not lead them any more.
+    pub(crate) fn unlist(&mut self, former: NodeId) {
         if let Some(outlet) = self.outlets.get_mut(&former) {
-            outlet.waiting.retain(|other| *other != index);
+            let lanes = &self.lanes;
+            let leads = |lane: &u32| lanes[*lane as usize].leader == Some(former);
+            outlet.waiting.retain(leads);
         }
-        self.lanes[index as usize].listed = false;
     }
 
     /// Everything that lingers may go: a flush began.
@@ -185,65 +200,109 @@ impl Sender {
             unanswered: shipments.into(),
             ..Verdict::default()
         };
-        for topic in &response.topics {
-            for answer in &topic.partitions {
-                let matches = |shipment: &Shipment| {
-                    let lane = &self.lanes[shipment.lane as usize];
-                    let same_topic = match topic.topic_id {
-                        Uuid::ZERO => **lane.topic.name() == *topic.name,
-                        id => shipment.topic_id == id,
-                    };
-                    same_topic && lane.partition.index() == answer.index
-                };
-                // Brokers answer in the order of the request: the first is nearly always it.
-                let position = verdict.unanswered.iter().position(matches);
-                if let Some(shipment) = position.and_then(|at| verdict.unanswered.remove(at)) {
-                    let broker = (node, broker);
-                    verdict.leaders_moved |= self.judge(shipment, answer, broker, now, random);
-                }
-            }
+        let partitions = response.topics.iter();
+        let mut partitions = partitions.flat_map(|t| t.partitions.iter().map(move |p| (t, p)));
+        let failed = partitions.try_for_each(|(topic, answer)| {
+            let shipment = self.take_answered(topic, answer, &mut verdict.unanswered)?;
+            self.judge(shipment, answer, (node, broker), &mut verdict, now, random);
+            Ok(())
+        });
+        if verdict.leaders_moved {
+            self.unlist(node);
         }
+        verdict.nonsense = failed.err().or_else(|| self.left_out(&verdict.unanswered));
         verdict
     }
 
-    /// True if the partition's leader is not known any more.
+    /// What to say of batches that an answer leaves out.
+    fn left_out(&self, unanswered: &VecDeque<Shipment>) -> Option<Nonsense> {
+        let lane = self.lane(unanswered.front()?.lane);
+        let (index, topic) = (lane.partition.index(), lane.topic.name());
+        Some(Nonsense {
+            field: "ProduceTopicResponse.partitions",
+            what: format!("leaves out partition {index} of {topic:?}"),
+        })
+    }
+
+    /// The batch that a partition's answer is about, taken out of those without an answer.
+    fn take_answered(
+        &self,
+        topic: &ProduceTopicResponse<'_>,
+        answer: &ProducePartitionResponse<'_>,
+        unanswered: &mut VecDeque<Shipment>,
+    ) -> Result<Shipment, Nonsense> {
+        let matches = |shipment: &Shipment| {
+            let lane = &self.lanes[shipment.lane as usize];
+            let same_topic = || match topic.topic_id {
+                Uuid::ZERO => **lane.topic.name() == *topic.name,
+                id => shipment.topic_id == id,
+            };
+            lane.partition.index() == answer.index && same_topic()
+        };
+        // Brokers answer in the order of the request: the first is nearly always it.
+        let position = unanswered.iter().position(matches);
+        let unasked = || Nonsense {
+            field: "ProducePartitionResponse.index",
+            what: match topic.topic_id {
+                Uuid::ZERO => format!("partition {} of {:?}", answer.index, topic.name),
+                Uuid(id) => format!("partition {} of the topic {id:02x?}", answer.index),
+            } + " is answered, but not asked for or twice",
+        };
+        let position = position.ok_or_else(unasked)?;
+        // -1 stands for one that is not known.
+        if answer.base_offset < -1 {
+            let what = format!("partition {}: {}", answer.index, answer.base_offset);
+            let field = "ProducePartitionResponse.base_offset";
+            return Err(Nonsense { field, what });
+        }
+        unanswered.remove(position).ok_or_else(unasked)
+    }
+
+    /// Settles a batch by its answer, or lines it up for a retry.
     fn judge(
         &mut self,
-        Shipment {
+        shipment: Shipment,
+        answer: &ProducePartitionResponse<'_>,
+        (node, broker): (NodeId, &str),
+        verdict: &mut Verdict,
+        now: Time,
+        random: &mut fastrand::Rng,
+    ) {
+        let Shipment {
             lane: index,
             parcel,
             ..
-        }: Shipment,
-        answer: &ProducePartitionResponse<'_>,
-        (node, broker): (NodeId, &str),
-        now: Time,
-        random: &mut fastrand::Rng,
-    ) -> bool {
+        } = shipment;
         let lane = &mut self.lanes[index as usize];
         let code = answer.error_code;
         if code.is_ok() {
             let base_offset = (answer.base_offset >= 0).then_some(answer.base_offset);
             let append_time = (answer.log_append_time_ms >= 0).then_some(answer.log_append_time_ms);
+            let troubled = lane.last_error().is_some();
             lane.delivered(&self.core, parcel, base_offset, append_time);
-            return false;
+            if troubled && lane.last_error().is_none() {
+                verdict.recovered.push(index);
+            }
+            return;
         }
         let setback = Setback::answered(code, answer.error_message, broker);
-        debug!(topic = %lane.topic.name(), partition = answer.index, "{}", setback.text);
+        verdict.refusals.push(Refusal {
+            lane: index,
+            code,
+            text: Arc::clone(&setback.text),
+        });
         if !code.is_retriable() {
-            lane.failed(&self.core, parcel, &setback);
-            return false;
+            return lane.failed(&self.core, parcel, &setback);
         }
         let core = &self.core;
         lane.again(core, parcel, &setback, |attempts| {
             now.after(retry_wait(core, attempts, random))
         });
         // Metadata may have named a new leader while the answer was on its way.
-        let moved = code.needs_metadata() && lane.leader == Some(node);
-        if moved {
-            lane.leader = None;
-            self.unlist(index, node);
+        if code.needs_metadata() && lane.leader == Some(node) {
+            lane.set_leader(None);
+            verdict.leaders_moved = true;
         }
-        moved
     }
 
     /// Fails batches that no request can carry.

@@ -7,6 +7,7 @@ mod ending;
 mod expiry;
 mod hostile;
 mod limits;
+mod log;
 mod metadata;
 mod order;
 mod outcomes;

@@ -28,6 +28,10 @@ pub(crate) struct Cluster {
     pub(crate) auto_create: Option<usize>,
     /// Stamped on the records by the brokers, if set.
     pub(crate) log_append_time: Option<i64>,
+    /// Whether Metadata lists brokers that cannot be reached.
+    pub(crate) lists_the_dead: bool,
+    /// What every answer says that has a throttle time.
+    pub(crate) throttle_ms: i32,
     /// Metadata requests: when, by which broker, and for which topics.
     pub(crate) questions: Vec<(Time, i32, Vec<String>)>,
     pub(crate) produced: Vec<Produced>,
@@ -76,8 +80,16 @@ pub(crate) enum Fault {
     WrongCorrelation,
     /// Answers as if nothing had been asked for.
     LeaveOut,
-    /// Answers Metadata with a partition of this number instead of all.
-    ClaimPartition(i32),
+    /// Answers twice.
+    Repeat,
+    /// Answers after the next answer.
+    Overtaken,
+    /// Changes the bytes of the answer.
+    Alter(fn(&mut Vec<u8>)),
+    /// Changes what an answer to Metadata says.
+    Misstate(fn(&mut MetadataResponse<'_>)),
+    /// Changes what an answer to Produce says.
+    Misreport(fn(&mut ProduceResponse<'_>)),
 }
 
 /// A Produce request that was received.
@@ -119,6 +131,8 @@ pub(crate) struct Logged {
 pub(crate) enum Reply {
     Answer(Duration, Vec<u8>),
     LastAnswer(Vec<u8>),
+    TwoAnswers(Vec<u8>),
+    LateAnswer(Vec<u8>),
     /// Nothing, as `acks=0` asks for.
     None,
     Hang,
@@ -136,6 +150,8 @@ impl Cluster {
             topic_errors: BTreeMap::new(),
             auto_create: None,
             log_append_time: None,
+            lists_the_dead: false,
+            throttle_ms: 0,
             questions: Vec::new(),
             produced: Vec::new(),
             last_topic_id: 0,
@@ -238,6 +254,12 @@ impl Cluster {
             (Fault::AppendThenClose, _) => Reply::Close,
             (_, None) => Reply::None,
             (Fault::AnswerThenClose, Some(answer)) => Reply::LastAnswer(answer),
+            (Fault::Repeat, Some(answer)) => Reply::TwoAnswers(answer),
+            (Fault::Overtaken, Some(answer)) => Reply::LateAnswer(answer),
+            (Fault::Alter(alter), Some(mut answer)) => {
+                alter(&mut answer);
+                Reply::Answer(latency, answer)
+            }
             (Fault::Slow(delay), Some(answer)) => Reply::Answer(latency + delay, answer),
             (Fault::Say(bytes), _) => Reply::Answer(latency, bytes),
             (Fault::Truncate(len), Some(mut answer)) => {
@@ -292,7 +314,8 @@ impl Cluster {
                 self.create(&name, partitions);
             }
         }
-        let alive = self.brokers.iter().filter(|(_, b)| b.reach == Reach::Up);
+        let alive = |broker: &Broker| broker.reach == Reach::Up || self.lists_the_dead;
+        let alive = self.brokers.iter().filter(|(_, broker)| alive(broker));
         let mut response = MetadataResponse {
             brokers: alive
                 .map(|(id, broker)| MetadataBroker {
@@ -303,16 +326,12 @@ impl Cluster {
                 })
                 .collect(),
             topics: names.iter().map(|name| self.describe(name)).collect(),
+            throttle_time_ms: self.throttle_ms,
             ..MetadataResponse::default()
         };
         match fault {
             Fault::LeaveOut => response.topics.clear(),
-            Fault::ClaimPartition(index) => {
-                for topic in &mut response.topics {
-                    topic.partitions.truncate(1);
-                    topic.partitions[0].partition_index = *index;
-                }
-            }
+            Fault::Misstate(misstate) => misstate(&mut response),
             _ => {}
         }
         let bytes = answer(header, &response, fault);
@@ -402,10 +421,14 @@ impl Cluster {
         if matches!(fault, Fault::LeaveOut) {
             topics.clear();
         }
-        let response = ProduceResponse {
+        let mut response = ProduceResponse {
             topics,
+            throttle_time_ms: self.throttle_ms,
             ..ProduceResponse::default()
         };
+        if let Fault::Misreport(misreport) = fault {
+            misreport(&mut response);
+        }
         (request.acks != 0).then(|| answer(header, &response, fault))
     }
 

@@ -2,6 +2,7 @@
 
 mod clock;
 mod cluster;
+mod log;
 mod world;
 
 pub(crate) use clock::START_MS;

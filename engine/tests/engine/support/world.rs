@@ -1,7 +1,7 @@
 //! Joins the engine to the cluster as the driver joins it to sockets, and keeps the books: what
 //! was accepted, what became of it, and whether the engine ever spins.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use kafka_wire::record::Header;
 
 use super::clock::ManualClock;
 use super::cluster::{Cluster, Reach, Reply, endpoint};
+use super::log::Log;
 
 /// No message may be without its outcome for longer than its time-out and this.
 const LATENESS: Duration = Duration::from_millis(50);
@@ -38,6 +39,7 @@ pub(crate) struct World {
     pub(crate) accumulator: Arc<Accumulator>,
     pub(crate) cluster: Cluster,
     pub(crate) outcomes: BTreeMap<u64, Outcome>,
+    pub(crate) log: Log,
     /// Connections that were asked for, and when.
     pub(crate) connects: Vec<(Duration, String)>,
     /// Requests that were written: when, to which broker, and of which API.
@@ -80,12 +82,15 @@ struct Link {
     hangs: bool,
     /// When the last answer arrives: answers keep their order.
     last_answer: Time,
+    /// An answer that waits for the next one.
+    held_back: Option<Vec<u8>>,
 }
 
 enum Mail {
     Opened(ConnId),
     Closed(ConnId, &'static str),
     Answer(ConnId, Vec<u8>),
+    Garbage(ConnId, &'static str),
 }
 
 struct Sent {
@@ -100,6 +105,8 @@ struct Sent {
 #[derive(Default)]
 struct Books {
     accepted: u64,
+    /// How often a topic was opened.
+    topics: usize,
     second: u64,
     turns_in_second: u64,
     turns_at_once: u64,
@@ -116,6 +123,7 @@ impl World {
         if settings.bootstrap.is_empty() {
             settings.bootstrap = vec![endpoint("b1")];
         }
+        let log = Log::new();
         let accumulator = Accumulator::new(settings, seed);
         let engine = Engine::new(&accumulator, seed);
         let clock = ManualClock::new();
@@ -126,6 +134,7 @@ impl World {
             clock,
             accumulator,
             outcomes: BTreeMap::new(),
+            log,
             connects: Vec::new(),
             requests: Vec::new(),
             takes_reports: true,
@@ -147,6 +156,7 @@ impl World {
     }
 
     pub(crate) fn topic_with(&mut self, name: &str, settings: &TopicSettings) -> Arc<Topic> {
+        self.books.topics += 1;
         let (topic, wake) = self.accumulator.topic(name, settings);
         self.rouse(wake);
         topic
@@ -295,6 +305,14 @@ impl World {
         }
     }
 
+    /// Has what arrived from a broker be no frame at all.
+    pub(crate) fn garble(&mut self, broker: i32, what: &'static str) {
+        let conns = self.links.iter().filter(|(_, link)| link.broker == broker);
+        for conn in conns.map(|(conn, _)| *conn).collect::<Vec<_>>() {
+            self.post(self.clock.now(), Mail::Garbage(conn, what));
+        }
+    }
+
     /// Has a broker send something on each of its connections.
     pub(crate) fn say_unasked(&mut self, broker: i32, frame: Vec<u8>) {
         let conns = self.links.iter().filter(|(_, link)| link.broker == broker);
@@ -364,6 +382,7 @@ impl World {
         if self.accumulator.settings().reports == ReportMode::All {
             assert_eq!(self.outcomes.len(), self.sent.len(), "one outcome each");
         }
+        self.verify_log();
         let logged = self.cluster.everything_logged();
         for (opaque, outcome) in &self.outcomes {
             match &outcome.result {
@@ -375,6 +394,16 @@ impl World {
             }
             self.verify_time(*opaque, outcome);
         }
+    }
+
+    /// What is said in five minutes about an address, a topic's metadata or a topic's batches is
+    /// four complaints at most, and that each is over.
+    fn verify_log(&self) {
+        let hosts: HashSet<&String> = self.connects.iter().map(|(_, host)| host).collect();
+        let subjects = hosts.len() + 2 * self.books.topics;
+        let periods = 1 + self.elapsed().as_secs() as usize / 300;
+        let lines = self.log.lines();
+        assert!(lines.len() <= 8 * subjects * periods, "{lines:#?}");
     }
 
     /// Delivered messages of a partition stand in the log in the order of their publication.
@@ -519,6 +548,11 @@ impl World {
                     self.engine.closed(conn, reason, now);
                 }
             }
+            Mail::Garbage(conn, what) => {
+                if self.links.remove(&conn).is_some() {
+                    self.engine.garbled(conn, what, now);
+                }
+            }
             Mail::Answer(conn, frame) => {
                 if self.links.contains_key(&conn) {
                     self.engine.receive(conn, &frame, now);
@@ -597,6 +631,7 @@ impl World {
             open: false,
             hangs: false,
             last_answer: now,
+            held_back: None,
         };
         self.links.insert(conn, link);
         if self.cluster.black_holes.contains(at) {
@@ -646,8 +681,16 @@ impl World {
             Reply::Answer(delay, answer) => {
                 let at = last_answer.max(now.after(delay));
                 link.last_answer = at;
-                self.post(at, Mail::Answer(conn, answer));
+                let held_back = link.held_back.take();
+                for answer in [Some(answer), held_back].into_iter().flatten() {
+                    self.post(at, Mail::Answer(conn, answer));
+                }
             }
+            Reply::TwoAnswers(answer) => {
+                self.post(last_answer, Mail::Answer(conn, answer.clone()));
+                self.post(last_answer, Mail::Answer(conn, answer));
+            }
+            Reply::LateAnswer(answer) => link.held_back = Some(answer),
             Reply::None => {}
             Reply::Hang => link.hangs = true,
             Reply::LastAnswer(answer) => {
