@@ -21,15 +21,18 @@ const DEFAULT: i32 = -1;
 pub(super) fn answer(state: &mut State, call: &Call<'_>) -> Outcome {
     let request: CreateTopicsRequest = call.decode()?;
     let mut response = CreateTopicsResponse::default().with_throttle_time_ms(call.throttle_ms());
-    let mut named = HashSet::new();
+    let twice = named_twice(&request.topics);
+    let mut refused = HashSet::new();
     for topic in &request.topics {
-        let outcome = if named.insert(topic.name.as_str()) {
+        let outcome = if !twice.contains(topic.name.as_str()) {
             create(state, call, topic, request.validate_only)
-        } else {
+        } else if refused.insert(topic.name.as_str()) {
             Err(Rejection::new(
                 ResponseError::InvalidRequest,
                 "the request names this topic twice",
             ))
+        } else {
+            continue;
         };
         let answer = CreatableTopicResult::default().with_name(topic.name.clone());
         response.topics.push(match outcome {
@@ -40,6 +43,15 @@ pub(super) fn answer(state: &mut State, call: &Call<'_>) -> Outcome {
         });
     }
     call.send(&response)
+}
+
+fn named_twice(topics: &[CreatableTopic]) -> HashSet<&str> {
+    let mut named = HashSet::new();
+    topics
+        .iter()
+        .map(|topic| topic.name.as_str())
+        .filter(|name| !named.insert(*name))
+        .collect()
 }
 
 struct Made {

@@ -8,6 +8,7 @@ use super::record::{self, Parsed, Record};
 /// Where the checksummed part of a batch begins.
 const CHECKED_FROM: usize = 21;
 const HEADER: usize = 61;
+const MAGIC: i8 = 2;
 /// What the length field does not count: the base offset and itself.
 const BEFORE_LENGTH: usize = 12;
 
@@ -71,6 +72,12 @@ impl Header {
         self.attributes & LOG_APPEND_TIME != 0
     }
 
+    /// From now on its records have this time, in milliseconds since the epoch.
+    pub(crate) fn set_append_time(&mut self, time: i64) {
+        self.attributes |= LOG_APPEND_TIME;
+        self.max_timestamp = time;
+    }
+
     pub(crate) fn last_offset(&self) -> i64 {
         self.base_offset + i64::from(self.last_offset_delta)
     }
@@ -111,47 +118,17 @@ pub(crate) struct Limits {
     pub(crate) latest_timestamp: i64,
 }
 
-/// The header of the only batch in `records`, when a broker would store that batch.
+/// The header of the only batch in `records`, if a broker would store that batch. Its times are as
+/// the broker has them: those of the records' producer.
 ///
-/// Records are checked one by one when they are not compressed: the mock carries no codecs.
+/// Records are checked one by one when they are not compressed: the mock carries no codecs. It is
+/// stricter there than Kafka, which stores offset deltas, lengths below -1 and header names as they
+/// come.
 pub(crate) fn check(records: &Bytes, limits: Limits) -> Result<Header, Rejection> {
-    let header = only_batch(records)?;
-    let codec = header.attributes & CODEC;
-    if codec == ZSTD && limits.produce_version < ZSTD_SINCE {
-        return Err(Rejection::new(
-            ResponseError::UnsupportedCompressionType,
-            format!(
-                "zstd needs Produce {ZSTD_SINCE}, this is {}",
-                limits.produce_version
-            ),
-        ));
-    }
-    if codec > ZSTD {
-        return Err(Rejection::new(
-            ResponseError::UnsupportedCompressionType,
-            format!("there is no compression type {codec}"),
-        ));
-    }
-    if records.len() > limits.max_bytes {
-        return Err(Rejection::new(
-            ResponseError::MessageTooLarge,
-            format!(
-                "the batch has {} bytes, the topic takes {}",
-                records.len(),
-                limits.max_bytes
-            ),
-        ));
-    }
-    let checksum = crc32c::crc32c(&records[CHECKED_FROM..]);
-    if checksum != header.checksum {
-        return Err(Rejection::new(
-            ResponseError::CorruptMessage,
-            format!(
-                "the batch says CRC-32C {:08x}, its bytes have {checksum:08x}",
-                header.checksum
-            ),
-        ));
-    }
+    let mut header = only_batch(records)?;
+    check_codec(&header, limits.produce_version)?;
+    check_size(records, limits.max_bytes)?;
+    check_checksum(records, &header)?;
     check_fields(&header)?;
     let timestamps = if header.is_compressed() {
         vec![(header.last_offset_delta, header.max_timestamp)]
@@ -159,24 +136,22 @@ pub(crate) fn check(records: &Bytes, limits: Limits) -> Result<Header, Rejection
         check_records(records, &header)?
     };
     check_timestamps(&timestamps, limits.latest_timestamp)?;
+    let latest = timestamps.iter().map(|(_, timestamp)| *timestamp).max();
+    header.max_timestamp = latest.unwrap_or(header.max_timestamp);
+    header.attributes &= !LOG_APPEND_TIME;
     Ok(header)
 }
 
-/// A batch as the leader stores it: offset and epoch filled in and, if the topic says so, the time.
+/// A batch as the leader stores it, under the given header.
 ///
 /// It is a copy: a slice would keep the whole request in memory for as long as the batch is retained.
-pub(crate) fn stamp(
-    batch: &[u8],
-    base_offset: i64,
-    leader_epoch: i32,
-    append_time: Option<i64>,
-) -> Bytes {
+pub(crate) fn stamp(batch: &[u8], header: &Header, leader_epoch: i32) -> Bytes {
     let mut stamped = BytesMut::from(batch);
-    stamped[0..8].copy_from_slice(&base_offset.to_be_bytes());
+    stamped[0..8].copy_from_slice(&header.base_offset.to_be_bytes());
     stamped[12..16].copy_from_slice(&leader_epoch.to_be_bytes());
-    if let Some(time) = append_time {
-        stamped[22] |= LOG_APPEND_TIME as u8;
-        stamped[35..43].copy_from_slice(&time.to_be_bytes());
+    stamped[21..23].copy_from_slice(&header.attributes.to_be_bytes());
+    stamped[35..43].copy_from_slice(&header.max_timestamp.to_be_bytes());
+    if stamped[CHECKED_FROM..HEADER] != batch[CHECKED_FROM..HEADER] {
         let checksum = crc32c::crc32c(&stamped[CHECKED_FROM..]);
         stamped[17..21].copy_from_slice(&checksum.to_be_bytes());
     }
@@ -226,21 +201,24 @@ fn only_batch(records: &Bytes) -> Result<Header, Rejection> {
             records.len()
         )));
     };
-    if header.magic != 2 {
+    let length = usize::try_from(header.length).unwrap_or(0) + BEFORE_LENGTH;
+    if length < HEADER || header.magic > MAGIC {
+        return Err(Rejection::new(
+            ResponseError::CorruptMessage,
+            format!("no batch has magic {} and {length} bytes", header.magic),
+        ));
+    }
+    if header.magic < MAGIC {
         return Err(invalid(format!(
-            "magic is {}, since Produce 3 it must be 2",
+            "magic is {}, since Produce 3 it must be {MAGIC}",
             header.magic
         )));
     }
-    let length = usize::try_from(header.length).unwrap_or(0) + BEFORE_LENGTH;
-    if length < HEADER || length > records.len() {
-        return Err(Rejection::new(
-            ResponseError::CorruptMessage,
-            format!(
-                "the batch says it has {length} bytes, {} came",
-                records.len()
-            ),
-        ));
+    if length > records.len() {
+        return Err(invalid(format!(
+            "the batch says it has {length} bytes, {} came",
+            records.len()
+        )));
     }
     if length < records.len() {
         return Err(invalid(format!(
@@ -249,6 +227,48 @@ fn only_batch(records: &Bytes) -> Result<Header, Rejection> {
         )));
     }
     Ok(header)
+}
+
+fn check_codec(header: &Header, produce_version: i16) -> Result<(), Rejection> {
+    match header.attributes & CODEC {
+        ZSTD if produce_version < ZSTD_SINCE => Err(Rejection::new(
+            ResponseError::UnsupportedCompressionType,
+            format!("zstd needs Produce {ZSTD_SINCE}, this is {produce_version}"),
+        )),
+        codec if codec > ZSTD => Err(Rejection::new(
+            // Kafka has no better error for this.
+            ResponseError::UnknownServerError,
+            format!("there is no compression type {codec}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check_size(records: &Bytes, max_bytes: usize) -> Result<(), Rejection> {
+    if records.len() > max_bytes {
+        return Err(Rejection::new(
+            ResponseError::MessageTooLarge,
+            format!(
+                "the batch has {} bytes, the topic takes {max_bytes}",
+                records.len()
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn check_checksum(records: &Bytes, header: &Header) -> Result<(), Rejection> {
+    let checksum = crc32c::crc32c(&records[CHECKED_FROM..]);
+    if checksum != header.checksum {
+        return Err(Rejection::new(
+            ResponseError::CorruptMessage,
+            format!(
+                "the batch says CRC-32C {:08x}, its bytes have {checksum:08x}",
+                header.checksum
+            ),
+        ));
+    }
+    Ok(())
 }
 
 fn check_fields(header: &Header) -> Result<(), Rejection> {

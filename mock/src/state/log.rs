@@ -53,21 +53,16 @@ impl Log {
         self.batches.iter().map(|stored| &stored.bytes)
     }
 
-    /// Appends a checked batch, lets the oldest go if more than `retain` bytes are held, and returns
-    /// its header as it is stored.
-    pub(crate) fn append(
-        &mut self,
-        records: &[u8],
-        append_time: Option<i64>,
-        retain: usize,
-    ) -> Header {
-        let bytes = batch::stamp(records, self.end, self.epoch(), append_time);
-        let header = Header::read(&bytes).expect("only checked batches are appended");
+    /// Appends a checked batch under its header, which gets its offset, and lets the oldest go if more
+    /// than `retain` bytes are held.
+    pub(crate) fn append(&mut self, records: &[u8], header: &mut Header, retain: usize) {
+        header.base_offset = self.end;
+        let bytes = batch::stamp(records, header, self.epoch());
         self.end = header.last_offset() + 1;
         self.bytes += bytes.len();
+        let header = *header;
         self.batches.push_back(Stored { header, bytes });
         self.retain(retain);
-        header
     }
 
     /// The batches from the one that holds `offset`, while `room` lasts; the first one however large

@@ -128,16 +128,16 @@ impl Partition {
         batch: Append<'_>,
         settings: TopicSettings,
     ) -> Result<Appended, Rejection> {
-        let append_time = settings.log_append_time.then_some(batch.now);
         let limits = Limits {
             produce_version: batch.produce_version,
             max_bytes: settings.max_message_bytes,
-            latest_timestamp: match append_time {
-                Some(_) => i64::MAX,
-                None => batch.now.saturating_add(batch.timestamps_ahead),
+            latest_timestamp: if settings.log_append_time {
+                i64::MAX
+            } else {
+                batch.now.saturating_add(batch.timestamps_ahead)
             },
         };
-        let header = batch::check(batch.records, limits)?;
+        let mut header = batch::check(batch.records, limits)?;
         if let Verdict::Duplicate(written) = self.producers.judge(&header, batch.rules)? {
             // Kafka answers so, whoever gave the time.
             return Ok(Appended {
@@ -145,14 +145,20 @@ impl Partition {
                 append_time: written.timestamp,
             });
         }
-        let header = self
-            .log
-            .append(batch.records, append_time, settings.retain_bytes);
+        if settings.log_append_time {
+            header.set_append_time(batch.now);
+        }
+        self.log
+            .append(batch.records, &mut header, settings.retain_bytes);
         self.producers.wrote(&header, batch.rules);
         self.producers.trimmed(self.log.start(), batch.rules);
         Ok(Appended {
             base_offset: header.base_offset,
-            append_time: append_time.unwrap_or(-1),
+            append_time: if settings.log_append_time {
+                batch.now
+            } else {
+                -1
+            },
         })
     }
 

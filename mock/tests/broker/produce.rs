@@ -126,7 +126,7 @@ fn zstd_needs_version_7() {
 #[test]
 fn a_codec_that_does_not_exist_is_refused() {
     let none = altered(&batch(1).build(), 21, &5i16.to_be_bytes());
-    bench().assert_refused(none, ResponseError::UnsupportedCompressionType, "5");
+    bench().assert_refused(none, ResponseError::UnknownServerError, "5");
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn a_wrong_checksum_is_refused() {
 fn a_batch_that_ends_early_is_refused() {
     let whole = batch(1).build();
     let cut = whole.slice(..whole.len() - 1);
-    bench().assert_refused(cut, ResponseError::CorruptMessage, "came");
+    bench().assert_refused(cut, ResponseError::InvalidRecord, "came");
 }
 
 #[test]
@@ -152,6 +152,17 @@ fn fewer_bytes_than_a_header_are_refused() {
 }
 
 #[test]
+fn a_length_that_no_batch_has_is_refused() {
+    let mut bench = bench();
+    for length in [48i32, 0, -1, i32::MIN] {
+        let wrong = altered(&batch(1).build(), 8, &length.to_be_bytes());
+        bench.assert_refused(wrong, ResponseError::CorruptMessage, "no batch has");
+    }
+    let longest = altered(&batch(1).build(), 8, &i32::MAX.to_be_bytes());
+    bench.assert_refused(longest, ResponseError::InvalidRecord, "came");
+}
+
+#[test]
 fn a_partition_takes_exactly_one_batch() {
     let one = batch(1).build();
     let two = [&one[..], &one[..]].concat();
@@ -160,8 +171,10 @@ fn a_partition_takes_exactly_one_batch() {
 
 #[test]
 fn other_magic_than_2_is_refused() {
-    let old = altered(&batch(1).build(), 16, &[1]);
-    bench().assert_refused(old, ResponseError::InvalidRecord, "magic");
+    let with_magic = |magic| altered(&batch(1).build(), 16, &[magic]);
+    let mut bench = bench();
+    bench.assert_refused(with_magic(1), ResponseError::InvalidRecord, "magic");
+    bench.assert_refused(with_magic(3), ResponseError::CorruptMessage, "magic");
 }
 
 #[test]
@@ -374,6 +387,16 @@ fn records_get_the_time_of_the_append_if_the_topic_says_so() {
     // The stored batch is sound: its checksum is that of its new bytes.
     let stored = &bench.cluster.batches("events", 0)[0];
     assert_eq!(stored[17..21], crc32c::crc32c(&stored[21..]).to_be_bytes());
+}
+
+#[test]
+fn the_times_of_a_batch_are_put_right() {
+    let mut bench = bench();
+    let sound = batch(2).build();
+    let wrong = altered(&sound, 35, &7i64.to_be_bytes());
+    bench.produce(altered(&wrong, 21, &8i16.to_be_bytes()));
+    let stored = &bench.cluster.batches("events", 0)[0];
+    assert_eq!(stored[16..], sound[16..]);
 }
 
 #[test]

@@ -124,12 +124,17 @@ fn topics_that_cannot_be_are_refused() {
 }
 
 #[test]
-fn a_topic_named_twice_is_created_once() {
+fn a_topic_named_twice_is_refused_once() {
     let cluster = Cluster::start().unwrap();
-    let twice = creation(vec![topic("twice", 1, 1), topic("twice", 1, 1)]);
-    let response = Client::of(&cluster, 1).call(NEWEST_CREATE, &twice);
+    let topics = vec![
+        topic("twice", 1, 1),
+        topic("once", 1, 1),
+        topic("twice", 1, 1),
+    ];
+    let response = Client::of(&cluster, 1).call(NEWEST_CREATE, &creation(topics));
     let codes: Vec<_> = response.topics.iter().map(|one| one.error_code).collect();
-    assert_eq!(codes, [0, ResponseError::InvalidRequest.code()]);
+    assert_eq!(codes, [ResponseError::InvalidRequest.code(), 0]);
+    assert_eq!(cluster.topics().len(), 1);
 }
 
 #[test]
