@@ -390,7 +390,7 @@ fn leaders_if_complete(answer: &MetadataResponse, topic: &str) -> Option<BTreeMa
 }
 
 fn fetch_request(topic: &str, partition: i32, offset: i64) -> FetchRequest {
-    const MAX_BYTES: i32 = 8 << 20;
+    const MAX_BYTES: i32 = 2 << 20;
     let of_partition = FetchPartition::default()
         .with_partition(partition)
         .with_fetch_offset(offset)

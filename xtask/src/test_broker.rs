@@ -19,7 +19,9 @@ pub const MOCK_PROFILES: &[&str] = &[
     "kafka-3.9",
     "kafka-3.7",
     "kafka-2.8",
+    "kafka-2.3",
     "kafka-0.11",
+    "redpanda-24.3",
 ];
 
 /// What the integration tests run against.
@@ -187,7 +189,7 @@ mod tests {
     fn what_is_named_to_a_command_is_what_it_reads() {
         let brokers = [
             TestBroker::Mock {
-                profile: "redpanda".to_owned(),
+                profile: "redpanda-24.3".to_owned(),
             },
             kafka(3, "4.4.0", None),
             kafka(1, "3.7.2", Some("a:1")),
