@@ -6,14 +6,18 @@ use kafka_protocol::messages::find_coordinator_response::Coordinator;
 use kafka_protocol::messages::{BrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
 
 use super::{Call, Outcome, text};
+use crate::state::State;
 
 const GROUP: i8 = 0;
 /// KIP-699: many keys at once.
 const BATCHED_SINCE: i16 = 4;
 
-pub(super) fn answer(call: &Call<'_>) -> Outcome {
+pub(super) fn answer(state: &mut State, call: &Call<'_>) -> Outcome {
     let request: FindCoordinatorRequest = call.decode()?;
     let (error, why) = refusal(request.key_type);
+    if state.is_news(why) {
+        tracing::warn!(client = call.frame.client_id, "{why}");
+    }
     let error = call.plan.error().map_or(error, |(injected, _)| injected);
     let mut response = FindCoordinatorResponse::default();
     if call.version() >= 1 {
@@ -47,7 +51,8 @@ fn refusal(key_type: i8) -> (ResponseError, &'static str) {
     if key_type == GROUP {
         (
             ResponseError::GroupAuthorizationFailed,
-            "this broker has no consumer groups: assign partitions instead of subscribing",
+            "this broker has no consumer groups: assign partitions instead of subscribing, \
+             as kcat -C -t TOPIC -p 0 does",
         )
     } else {
         (

@@ -114,7 +114,7 @@ pub(crate) fn answer(
         ApiKey::CreateTopics => create_topics::answer(state, &call),
         ApiKey::DeleteTopics => delete_topics::answer(state, &call),
         ApiKey::DescribeCluster => describe_cluster::answer(state, &call),
-        ApiKey::FindCoordinator => find_coordinator::answer(&call),
+        ApiKey::FindCoordinator => find_coordinator::answer(state, &call),
         _ => Err("the mock has no such API".to_owned()),
     };
     outcome.unwrap_or_else(|reason| {

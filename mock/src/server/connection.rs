@@ -79,7 +79,14 @@ pub(super) async fn serve(stream: TcpStream, registered: Registered) {
     match &farewell {
         Farewell::Peer => tracing::debug!(node, connection = number, "closed by the client"),
         Farewell::Broken(error) => tracing::debug!(node, connection = number, %error, "broken"),
-        Farewell::Refused(why) => tracing::warn!(node, connection = number, %why, "closed"),
+        Farewell::Refused(why) => {
+            let is_news = connection
+                .shared
+                .change_if(|state| (state.is_news(why), false));
+            if is_news {
+                tracing::warn!(node, connection = number, %why, "closed");
+            }
+        }
         Farewell::Fault | Farewell::Reset => {
             tracing::debug!(node, connection = number, "closed by a fault");
         }

@@ -31,6 +31,8 @@ pub use topic::{PartitionSummary, TopicSummary};
 const USUAL_REPLICAS: usize = 3;
 /// All partitions of a cluster together: each costs memory.
 const MOST_PARTITIONS: usize = 100_000;
+/// Of different refusals in the log: clients can make up as many as they like.
+const MOST_REFUSALS: usize = 100;
 /// Kafka gives out its first producer id so.
 const FIRST_PRODUCER_ID: i64 = 0;
 
@@ -121,6 +123,8 @@ pub(crate) struct State {
     pub(crate) seen: Seen,
     connections: u64,
     next_producer_id: i64,
+    /// What the log has told of what clients were refused.
+    refusals: BTreeSet<String>,
 }
 
 /// What the cluster was built with.
@@ -158,6 +162,7 @@ impl State {
             seen: Seen::default(),
             connections: 0,
             next_producer_id: FIRST_PRODUCER_ID,
+            refusals: BTreeSet::new(),
         }
     }
 
@@ -288,6 +293,11 @@ impl State {
         let id = self.next_producer_id;
         self.next_producer_id += 1;
         id
+    }
+
+    /// Whether a refusal is the first of its kind, for the log to tell.
+    pub(crate) fn is_news(&mut self, refusal: &str) -> bool {
+        self.refusals.len() < MOST_REFUSALS && self.refusals.insert(refusal.to_owned())
     }
 
     /// Counts a connection to a node; returns its number.
