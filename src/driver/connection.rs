@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -17,30 +17,50 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
 use tokio_util::codec::FramedRead;
 
-use super::frame::FrameDecoder;
+use super::frame::{FrameDecoder, FrameError};
 use super::io_thread::Turn;
 
 /// The longest answer that is taken: librdkafka's default of `receive.message.max.bytes`.
 const MAX_ANSWER: usize = 100_000_000;
 
+/// How long a connection that nothing can be written to any more is read on. One that was closed or
+/// reset has its end at once.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
 /// Pieces of memory handed to one system call.
 const WRITE_PIECES: usize = 64;
 
-/// Runs a connection from its beginning to its end, and says how it ended.
-pub(super) async fn run(turn: &Turn, conn: ConnId, endpoint: &Endpoint, output: &Notify) -> String {
+/// How a connection ended.
+pub(super) enum End {
+    /// By the system's or the broker's will; or there was none.
+    Closed(String),
+    /// By what the broker sent.
+    Garbled(FrameError),
+}
+
+/// Runs a connection from its beginning to its end.
+pub(super) async fn run(turn: &Turn, conn: ConnId, endpoint: &Endpoint, output: &Notify) -> End {
     let stream = match connect(endpoint, turn.connection_setup_timeout()).await {
         Ok(stream) => stream,
-        Err(reason) => return reason,
+        Err(reason) => return End::Closed(reason),
     };
     turn.with(|engine, now| engine.opened(conn, now));
     let (mut read, mut write) = stream.into_split();
+    let mut receive = pin!(receive(turn, conn, &mut read));
     let ended = tokio::select! {
-        ended = receive(turn, conn, &mut read) => ended,
-        ended = transmit(turn, conn, &mut write, output) => ended,
+        ended = &mut receive => ended,
+        failed = transmit(turn, conn, &mut write, output) => {
+            // Answers that came before the broker closed must not be taken for missing.
+            match tokio::time::timeout(LAST_ANSWERS, receive).await {
+                Ok(Err(error)) if !matches!(error, FrameError::Io(_)) => Err(error),
+                _ => Err(FrameError::Io(failed)),
+            }
+        }
     };
     match ended {
-        Ok(()) => "the broker closed the connection".to_owned(),
-        Err(error) => error.to_string(),
+        Ok(()) => End::Closed("the broker closed the connection".to_owned()),
+        Err(FrameError::Io(error)) => End::Closed(error.to_string()),
+        Err(error) => End::Garbled(error),
     }
 }
 
@@ -77,13 +97,8 @@ async fn connect(endpoint: &Endpoint, timeout: Duration) -> Result<TcpStream, St
     }
 }
 
-async fn receive(turn: &Turn, conn: ConnId, read: &mut OwnedReadHalf) -> io::Result<()> {
-    let mut frames = FramedRead::new(
-        read,
-        FrameDecoder {
-            max_len: MAX_ANSWER,
-        },
-    );
+async fn receive(turn: &Turn, conn: ConnId, read: &mut OwnedReadHalf) -> Result<(), FrameError> {
+    let mut frames = FramedRead::new(read, FrameDecoder::new(MAX_ANSWER));
     while let Some(frame) = next(&mut frames).await? {
         turn.with(|engine, now| engine.receive(conn, &frame, now));
     }
@@ -92,22 +107,25 @@ async fn receive(turn: &Turn, conn: ConnId, read: &mut OwnedReadHalf) -> io::Res
 
 async fn next(
     frames: &mut FramedRead<&mut OwnedReadHalf, FrameDecoder>,
-) -> io::Result<Option<BytesMut>> {
+) -> Result<Option<BytesMut>, FrameError> {
     poll_fn(|context| Pin::new(&mut *frames).poll_next(context))
         .await
         .transpose()
 }
 
+/// Writes what there is to write, until that fails.
 async fn transmit(
     turn: &Turn,
     conn: ConnId,
     write: &mut OwnedWriteHalf,
     output: &Notify,
-) -> io::Result<()> {
+) -> io::Error {
     loop {
         match turn.with(|engine, now| engine.poll_transmit(conn, now)) {
             Some(transmit) => {
-                write_all(write, transmit.chunks).await?;
+                if let Err(error) = write_all(write, transmit.chunks).await {
+                    return error;
+                }
                 turn.with(|engine, now| engine.transmitted(conn, now));
             }
             None => output.notified().await,

@@ -14,7 +14,7 @@ use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
 use super::clock::SystemClock;
-use super::connection;
+use super::connection::{self, End};
 
 /// What other threads ask of the I/O thread.
 #[derive(Debug)]
@@ -119,8 +119,15 @@ impl IoThread {
                     let end = link.end.clone();
                     tokio::task::spawn_local(async move {
                         let run = connection::run(&turn, conn, &endpoint, &output);
-                        if let Some(reason) = end.run_until_cancelled(run).await {
-                            turn.with(|engine, now| engine.closed(conn, &reason, now));
+                        match end.run_until_cancelled(run).await {
+                            None => {}
+                            Some(End::Closed(reason)) => {
+                                turn.with(|engine, now| engine.closed(conn, &reason, now));
+                            }
+                            Some(End::Garbled(error)) => {
+                                let what = error.to_string();
+                                turn.with(|engine, now| engine.garbled(conn, &what, now));
+                            }
                         }
                     });
                     self.links.insert(conn, link);

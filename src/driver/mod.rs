@@ -4,6 +4,8 @@ mod clock;
 mod connection;
 mod frame;
 mod io_thread;
+#[cfg(test)]
+mod tests;
 mod wait;
 
 use std::io;
