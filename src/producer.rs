@@ -137,7 +137,7 @@ impl Producer {
     /// # let brokers = &cluster.bootstrap();
     /// # let producer = Producer::builder().set("bootstrap.servers", brokers)?.start()?;
     /// # let topic = producer.topic("sip-events")?;
-    /// # cluster.stop_node(1);
+    /// # cluster.stop_node(1)?;
     /// // The broker is away.
     /// topic.publish(Record::new("BYE"))?;
     /// let error = producer.flush(Duration::from_millis(50)).unwrap_err();
@@ -179,7 +179,7 @@ impl Producer {
     /// # use event_kafka::{Producer, Record};
     /// # let cluster = kafka_mock::Cluster::start()?;
     /// # let brokers = &cluster.bootstrap();
-    /// # cluster.stop_node(1);
+    /// # cluster.stop_node(1)?;
     /// # let producer = Producer::builder().set("bootstrap.servers", brokers)?.start()?;
     /// # let topic = producer.topic("sip-events")?;
     /// // No broker is there.

@@ -187,8 +187,8 @@ fn a_port_that_is_taken_is_one_line_with_a_remedy() {
     let ended = run(&["broker", "--listen", &address]);
     assert_eq!((ended.code, &*ended.stdout), (Some(2), ""));
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
-    for word in [&*address, "in use", "--listen"] {
-        assert!(ended.stderr.contains(word), "{}", ended.stderr);
+    for words in [&*address, "end the broker that runs there", "--listen"] {
+        assert!(ended.stderr.contains(words), "{}", ended.stderr);
     }
 }
 
