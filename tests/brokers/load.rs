@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use event_kafka::{Producer, Record, Report, Topic};
+use event_kafka::{Outcome, Producer, Record, Report, Topic};
 
 use crate::producer::PATIENCE;
 use crate::support::{self, Cluster};
@@ -42,10 +42,10 @@ pub(crate) fn wait_for_deliveries(producer: &Producer, count: u64) {
 #[derive(Debug)]
 pub(crate) struct Account {
     published: u64,
-    /// Partition and offset by number.
-    delivered: BTreeMap<u64, (i32, Option<i64>)>,
-    last_delivery: Instant,
-    /// Between two deliveries.
+    /// By number.
+    outcomes: BTreeMap<u64, Outcome>,
+    last_report: Instant,
+    /// Between two reports.
     longest_stall: Duration,
 }
 
@@ -53,25 +53,29 @@ impl Account {
     /// Every message was delivered with one report, and is in the log where that says. How often one
     /// is there twice, which idempotence will rule out, is told.
     pub(crate) fn check(&self, cluster: &Cluster, topic: &Topic) {
-        assert_eq!(self.delivered.len() as u64, self.published, "a report each");
+        assert_eq!(self.outcomes.len() as u64, self.published, "a report each");
         let mut places = BTreeMap::<u64, BTreeSet<_>>::new();
         for record in cluster.read_all(topic.name()) {
             let value = String::from_utf8(record.value.unwrap().to_vec()).unwrap();
-            let number = value.parse().unwrap();
             let place = (record.partition, Some(record.offset));
+            let number = value.parse().unwrap();
             places.entry(number).or_default().insert(place);
         }
-        for (number, place) in &self.delivered {
+        for (number, outcome) in &self.outcomes {
+            let delivered = match outcome {
+                Ok(delivered) => (delivered.partition, delivered.offset),
+                Err(failure) => panic!("message {number} failed: {failure}"),
+            };
             let found = places.get(number);
             assert!(
-                found.is_some_and(|places| places.contains(place)),
-                "message {number} was delivered to {place:?}, and is at {found:?}"
+                found.is_some_and(|places| places.contains(&delivered)),
+                "message {number} was delivered to {delivered:?}, and is at {found:?}"
             );
         }
-        assert_eq!(places.len(), self.delivered.len(), "nothing else is there");
+        assert_eq!(places.len(), self.outcomes.len(), "nothing else is there");
         let copies: usize = places.values().map(BTreeSet::len).sum();
         support::note(&format!(
-            "{} messages, {} in the log twice, the longest stall {:.1} s",
+            "{} messages, {} of them in the log twice, the longest stall {:.1} s",
             self.published,
             copies - places.len(),
             self.longest_stall.as_secs_f64()
@@ -81,22 +85,21 @@ impl Account {
     fn begin() -> Self {
         Self {
             published: 0,
-            delivered: BTreeMap::new(),
-            last_delivery: Instant::now(),
+            outcomes: BTreeMap::new(),
+            last_report: Instant::now(),
             longest_stall: Duration::ZERO,
         }
     }
 
     fn take(&mut self, reports: impl Iterator<Item = Report>) {
-        for report in reports {
-            let delivered = report
-                .outcome
-                .unwrap_or_else(|failure| panic!("message {} failed: {failure}", report.opaque));
-            let place = (delivered.partition, delivered.offset);
-            let again = self.delivered.insert(report.opaque, place);
-            assert_eq!(again, None, "a second report of message {}", report.opaque);
-            self.longest_stall = self.longest_stall.max(self.last_delivery.elapsed());
-            self.last_delivery = Instant::now();
+        for Report {
+            opaque, outcome, ..
+        } in reports
+        {
+            let again = self.outcomes.insert(opaque, outcome);
+            assert_eq!(again, None, "a second report of message {opaque}");
+            self.longest_stall = self.longest_stall.max(self.last_report.elapsed());
+            self.last_report = Instant::now();
         }
     }
 }
