@@ -16,6 +16,9 @@ pub(super) fn answer(state: &State, call: &Call<'_>) -> Outcome {
     let named =
         is_software(&request.client_software_name) && is_software(&request.client_software_version);
     let error = match call.plan.error() {
+        Some((ResponseError::UnsupportedVersion, _)) => {
+            return too_new(call, state.profile(call.node));
+        }
         Some((error, _)) => Some(error),
         None if call.version() >= NAMED_SINCE && !named => Some(ResponseError::InvalidRequest),
         None => None,

@@ -1,13 +1,15 @@
 //! One node: its addresses and its connections.
 
+use std::cell::RefCell;
 use std::io;
 use std::mem;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::time;
+use tokio::time::{self, Instant};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -17,8 +19,14 @@ use crate::fault::Reach;
 use crate::state::Shared;
 
 const BACKLOG: u32 = 1024;
+/// Of connections, in bytes: a client soon notices when nobody reads.
+const RECEIVE_BUFFER: u32 = 128 * 1024;
 /// After a connection could not be taken: most likely there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// A child process that is just being started holds copies of our listeners until it runs its own
+/// program: for so long the address is taken.
+const REBIND_PATIENCE: Duration = Duration::from_secs(2);
+const REBIND_PAUSE: Duration = Duration::from_millis(1);
 
 /// An address that belongs to the node even while nobody listens there.
 ///
@@ -44,8 +52,24 @@ impl Door {
         }
         socket.bind(address)?;
         socket.set_reuseaddr(true)?;
+        socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
         let address = socket.local_addr()?;
         Ok(Self { socket, address })
+    }
+
+    /// Takes an address again at which this process has just listened.
+    async fn again(address: SocketAddr) -> io::Result<Self> {
+        let deadline = Instant::now() + REBIND_PATIENCE;
+        loop {
+            match Self::new(address) {
+                Err(error)
+                    if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline =>
+                {
+                    time::sleep(REBIND_PAUSE).await;
+                }
+                settled => return settled,
+            }
+        }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -65,13 +89,21 @@ pub(super) struct Node {
     doors: Vec<Door>,
     /// Addresses whose queue of new connections is full: the system lets further ones wait for ever.
     holes: Vec<(TcpListener, TcpStream)>,
+    /// Addresses that the node had once: they refuse as long as it exists.
+    left: Vec<Door>,
     listeners: Tasks,
     connections: Tasks,
 }
 
-/// Tasks that are ended together.
+/// Tasks that are ended together. All clones start and end the same ones.
 #[derive(Clone, Default)]
 struct Tasks {
+    present: Rc<RefCell<Generation>>,
+}
+
+/// The tasks that were started since the last end.
+#[derive(Clone, Default)]
+struct Generation {
     end: CancellationToken,
     running: TaskTracker,
 }
@@ -86,6 +118,7 @@ impl Node {
             present: Reach::Refuse,
             doors: vec![door],
             holes: Vec::new(),
+            left: Vec::new(),
             listeners: Tasks::default(),
             connections: Tasks::default(),
         }
@@ -99,13 +132,8 @@ impl Node {
         }
         mem::swap(&mut self.addresses[0], &mut other.addresses[0]);
         mem::swap(&mut self.doors[0], &mut other.doors[0]);
-        self.shared.change(|state| {
-            for (id, address) in [(self.id, self.addresses[0]), (other.id, other.addresses[0])] {
-                if let Some(node) = state.nodes.get_mut(&id) {
-                    node.advertised = address;
-                }
-            }
-        });
+        self.advertise();
+        other.advertise();
         self.settle().await?;
         other.settle().await?;
         Ok(self.addresses[0])
@@ -127,23 +155,19 @@ impl Node {
                 self.shut().await?;
                 self.connections.end().await;
                 self.addresses[0] = door.address();
-                self.doors[0] = door;
+                self.left.push(mem::replace(&mut self.doors[0], door));
+                self.advertise();
                 self.settle().await?;
             }
             Task::Extend => {
                 let door = Door::new(self.any_address())?;
                 let address = door.address();
-                self.shut().await?;
                 self.addresses.push(address);
                 self.doors.push(door);
-                self.settle().await?;
+                self.treat_doors(self.present).await?;
                 return Ok(address);
             }
-            Task::Cut => {
-                self.shut().await?;
-                self.connections.end().await;
-                self.settle().await?;
-            }
+            Task::Cut => self.connections.end().await,
             Task::Reach => {
                 self.settle().await?;
                 if self.present != Reach::Open {
@@ -171,24 +195,27 @@ impl Node {
             return Ok(());
         }
         self.shut().await?;
-        match wanted {
-            Reach::Open => self.open()?,
-            Reach::Refuse => {}
-            Reach::BlackHole => self.swallow().await?,
-        }
+        self.treat_doors(wanted).await?;
         self.present = wanted;
         Ok(())
+    }
+
+    /// Makes of the addresses at which nobody listens what clients are to find there.
+    async fn treat_doors(&mut self, wanted: Reach) -> io::Result<()> {
+        match wanted {
+            Reach::Open => self.open(),
+            Reach::Refuse => Ok(()),
+            Reach::BlackHole => self.swallow().await,
+        }
     }
 
     async fn shut(&mut self) -> io::Result<()> {
         if self.present != Reach::Refuse {
             self.listeners.end().await;
             self.holes.clear();
-            self.doors = self
-                .addresses
-                .iter()
-                .map(|address| Door::new(*address))
-                .collect::<io::Result<_>>()?;
+            for address in &self.addresses {
+                self.doors.push(Door::again(*address).await?);
+            }
             self.present = Reach::Refuse;
         }
         Ok(())
@@ -226,6 +253,15 @@ impl Node {
         }
     }
 
+    /// Lets Metadata say where the node is.
+    fn advertise(&self) {
+        self.shared.change(|state| {
+            if let Some(node) = state.nodes.get_mut(&self.id) {
+                node.advertised = self.addresses[0];
+            }
+        });
+    }
+
     fn any_address(&self) -> SocketAddr {
         SocketAddr::new(self.addresses[0].ip(), 0)
     }
@@ -234,8 +270,8 @@ impl Node {
 impl Tasks {
     /// Runs a future until it ends or all are ended.
     fn start(&self, future: impl Future<Output = ()> + 'static) {
-        let end = self.end.clone();
-        self.running.spawn_local(async move {
+        let Generation { end, running } = self.present.borrow().clone();
+        running.spawn_local(async move {
             tokio::select! {
                 () = end.cancelled() => {}
                 () = future => {}
@@ -243,12 +279,12 @@ impl Tasks {
         });
     }
 
-    /// When this is over, all of them have ended; new ones may be started.
-    async fn end(&mut self) {
-        self.end.cancel();
-        self.running.close();
-        self.running.wait().await;
-        *self = Self::default();
+    /// When this is over, all that ran at its beginning have ended; new ones may be started.
+    async fn end(&self) {
+        let Generation { end, running } = self.present.take();
+        end.cancel();
+        running.close();
+        running.wait().await;
     }
 }
 

@@ -18,10 +18,6 @@ use crate::state::Shared;
 const LARGEST_REQUEST: usize = 100 * 1024 * 1024;
 /// Room for one read.
 const READ: usize = 16 * 1024;
-/// The receive buffer of a connection that is not read from: as small as the system lets it be.
-const SMALL_BUFFER: usize = 1;
-/// Of one that is read from again.
-const USUAL_BUFFER: usize = 1024 * 1024;
 /// Longer than any test.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -171,17 +167,7 @@ impl Wire {
 
     fn update(&mut self) {
         let connection = self.connection;
-        let habits = self.shared.look(|state| state.faults.habits(connection));
-        if habits.never_read != self.habits.never_read {
-            let size = if habits.never_read {
-                SMALL_BUFFER
-            } else {
-                USUAL_BUFFER
-            };
-            // At worst the client can send more before it is stuck.
-            let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&self.stream, size);
-        }
-        self.habits = habits;
+        self.habits = self.shared.look(|state| state.faults.habits(connection));
     }
 }
 
