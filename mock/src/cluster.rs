@@ -190,19 +190,13 @@ impl Cluster {
     }
 
     /// Lets a node listen at a new port instead of its advertised one, and Metadata say so. Its
-    /// connections are closed, and the old port refuses.
+    /// connections are closed, and the old port refuses for good.
     ///
     /// # Errors
     ///
     /// There is no free port.
     pub fn move_node(&self, node: i32) -> io::Result<SocketAddr> {
-        let address = self.server.order(node, Task::Move)?;
-        self.shared.change(|state| {
-            if let Some(node) = state.nodes.get_mut(&node) {
-                node.advertised = address;
-            }
-        });
-        Ok(address)
+        self.server.order(node, Task::Move)
     }
 
     /// Lets a node listen at one more address, which Metadata never names and which stays when the
