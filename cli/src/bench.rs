@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
 use event_kafka::config::Config;
-use event_kafka::{Producer, PublishError, Record, ReportMode, Topic};
+use event_kafka::{Producer, PublishError, Record, ReportMode, Topic, check_topic_name};
 use serde::Serialize;
 
 use crate::console::Console;
@@ -245,6 +245,8 @@ struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     fn start(options: &'a Options, console: &Console) -> Result<Self, Error> {
+        // A mistake is told before the producer looks for brokers, and logs that it finds none.
+        check_topic_name(&options.topic)?;
         let events = Events::open(options.payload.as_deref(), options.size, options.key.0)?;
         let settings = options.settings();
         let mut config = Config::default();

@@ -32,10 +32,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value = "1")]
     #[arg(value_parser = clap::value_parser!(i32).range(1..=9))]
     nodes: i32,
-    /// Whose protocol versions it speaks
+    /// Which broker's protocol it speaks, such as kafka-2.8; a name that is none lists them all
     #[arg(long, value_name = "NAME", default_value_t = Profile::KAFKA_4_4)]
     profile: Profile,
-    /// What a partition keeps, such as 512K, 16M or 1G; the oldest records make room
+    /// What each partition keeps, such as 512K, 16M or 1G; the oldest records make room
     #[arg(long, value_name = "BYTES", default_value = "16M", value_parser = parse_size)]
     retain: usize,
 }

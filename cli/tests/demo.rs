@@ -76,7 +76,10 @@ fn every_event_is_shown_with_what_became_of_it() {
         }
     }
     let keys = last_of_key.len();
-    assert!((2..events.len()).contains(&keys), "some share a key: {shown}");
+    assert!(
+        (2..events.len()).contains(&keys),
+        "some share a key: {shown}"
+    );
 
     let away = table(&part(&shown, "3. THE BROKER GOES AWAY"), ["REPORT"]);
     assert!(!away.is_empty(), "{shown}");
