@@ -5,6 +5,7 @@ mod chaos;
 mod command;
 mod containers;
 mod elf;
+mod faults;
 mod fuzz;
 mod install;
 mod steps;
@@ -28,6 +29,9 @@ usage: cargo xtask COMMAND
   chaos [--minutes M | --messages N] [--rate R] [--seed S] [--only kill|pause|stop] [--kafka VERSION]
                        publishes to three nodes that are killed, paused and stopped in turn, and
                        accounts for every message; 2 minutes at 5000/s unless told otherwise
+  faults [--seconds S] [--only NAME | --pairs N [--seed S]] [--at-once N]
+                       the producer under every fault of the mock broker, as a table: what becomes of
+                       messages, and what it costs; 30 s each unless told otherwise
   kafka up [--nodes 1|3] [--kafka VERSION] [--port P] [--partitions N] [--fresh]
                        a real Apache Kafka on loopback for hands-on work
   kafka kill|stop|pause|resume|restart NODE
@@ -56,6 +60,7 @@ fn run(arguments: &mut Arguments) -> Result<()> {
         Some("fuzz") => run_fuzz(arguments),
         Some("bench") => run_bench(arguments),
         Some("chaos") => run_chaos(arguments),
+        Some("faults") => faults::print_table(arguments),
         Some("kafka") => run_kafka(arguments),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");
