@@ -95,7 +95,8 @@ impl Shared {
         timeout: Duration,
         mut until: impl FnMut() -> Option<T>,
     ) -> Option<T> {
-        let deadline = Instant::now() + timeout;
+        // None: so late that it never comes.
+        let deadline = Instant::now().checked_add(timeout);
         loop {
             // Read before asking: a change meanwhile must not be slept through.
             let asked_at = self.state.lock().changes;
@@ -104,6 +105,10 @@ impl Shared {
             }
             let mut guarded = self.state.lock();
             while guarded.changes == asked_at {
+                let Some(deadline) = deadline else {
+                    self.changed.wait(&mut guarded);
+                    continue;
+                };
                 if self.changed.wait_until(&mut guarded, deadline).timed_out() {
                     drop(guarded);
                     return until();

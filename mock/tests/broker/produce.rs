@@ -1,9 +1,11 @@
 //! Produce: what is stored, and what is refused.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use kafka_mock::{Cluster, Profile, ResponseError};
+use kafka_mock::{ApiKey, Cluster, Profile, ResponseError};
 use kafka_protocol::messages::ProduceRequest;
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
 use kafka_protocol::records::Compression;
@@ -419,25 +421,38 @@ fn the_oldest_batches_go_when_a_partition_is_full() {
 
 #[test]
 fn whoever_waits_for_records_is_woken() {
+    let Bench {
+        cluster,
+        mut client,
+        topic,
+    } = bench();
+    let cluster = Arc::new(cluster);
+    let (tell, told) = mpsc::channel();
+    let waiting = Arc::clone(&cluster);
+    thread::spawn(move || {
+        // Only a change ends this: its own time never comes.
+        tell.send(waiting.wait(Duration::MAX, |cluster| {
+            tell.send(None).unwrap();
+            let count = cluster.records("events").len();
+            (count == 4).then_some(count)
+        }))
+        .unwrap();
+    });
+    assert_eq!(told.recv_timeout(PATIENCE), Ok(None));
+    client.produce(NEWEST_PRODUCE, &topic, 0, batch(4).build());
+    while told.recv_timeout(PATIENCE).unwrap() != Some(4) {}
+}
+
+#[test]
+fn requests_are_remembered() {
     let mut bench = bench();
-    let request = produce_request(NEWEST_PRODUCE, &bench.topic, 0, batch(4).build());
-    let sender = std::thread::spawn(move || {
-        bench.client.send(NEWEST_PRODUCE, &request.with_acks(0));
-        bench
-    });
-    let bench = sender.join().unwrap();
-    let found = bench.cluster.wait(PATIENCE, |cluster| {
-        let count = cluster.records("events").len();
-        (count == 4).then_some(count)
-    });
-    assert_eq!(found, Some(4));
+    bench.produce(batch(1).build());
     let seen = bench.cluster.requests();
     let last = seen.last().unwrap();
-    assert_eq!(
-        (last.node, last.api, last.version),
-        (1, kafka_mock::ApiKey::Produce, 13)
-    );
+    assert_eq!((last.node, last.connection), (1, 1));
+    assert_eq!((last.api, last.version), (ApiKey::Produce, NEWEST_PRODUCE));
     assert_eq!(last.client_id.as_deref(), Some("kafka-mock-tests"));
+    assert_eq!(last.correlation, 1);
 }
 
 #[test]
