@@ -3,6 +3,49 @@
 //!
 //! It speaks the protocol with the `kafka-protocol` crate, not with the codec of the producer under
 //! test: a mistake in one of them cannot hide in both.
+//!
+//! ```
+//! use std::time::Duration;
+//! use kafka_mock::{ApiKey, Cluster, Fault, Profile, ResponseError, Rule};
+//!
+//! let cluster = Cluster::builder()
+//!     .nodes(3)
+//!     .profile(Profile::KAFKA_3_7)
+//!     .start()?;
+//! cluster.create_topic("sip-events", 4);
+//! let moved = Fault::Error(ResponseError::NotLeaderOrFollower);
+//! cluster.inject(Rule::new(moved).api(ApiKey::Produce).times(2));
+//! println!("produce to {}", cluster.bootstrap());
+//!
+//! let arrived = cluster.wait(Duration::from_millis(1), |cluster| {
+//!     let records = cluster.records("sip-events");
+//!     (records.len() >= 100).then_some(records)
+//! });
+//! assert!(arrived.is_none()); // nobody has produced
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # What it does as Kafka does
+//!
+//! Topics, leaders and their epochs; the checks of batches, sequence numbers and producer epochs;
+//! topic ids; retention by size; consuming from assigned partitions. [`Profile`] says which versions of
+//! which APIs each kind of broker offers. A request in another version, or for another API, closes the
+//! connection.
+//!
+//! # What it does otherwise
+//!
+//! - There are no consumer groups, no transactions, no logging in and no encryption. FindCoordinator
+//!   says so in words.
+//! - Nothing is replicated, and nothing is lost with a node: a partition that has another replica is
+//!   led by that one, with all that was stored.
+//! - Compressed records are taken as they come: it has no codecs. The others are read one by one, and
+//!   more strictly than by Kafka.
+//! - Bytes after the end of a request close the connection; Kafka ignores them.
+//! - Errors of Produce always come with a message.
+//! - A topic that is created because it was asked for is there in the same answer.
+//! - The leader is named along with NOT_LEADER_OR_FOLLOWER (KIP-951) only where [`Fault::LeaderHints`]
+//!   wants it.
+//! - Fetch has no sessions.
 
 mod api;
 mod cluster;
