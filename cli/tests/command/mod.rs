@@ -58,9 +58,10 @@ pub(crate) fn run_with_input(arguments: &[&str], input: &[u8]) -> Ended {
     })
 }
 
-/// A run to talk with.
+/// A run to talk with. It does not outlive its test.
 pub(crate) struct Running {
-    child: Child,
+    /// `None` while its end is waited for.
+    child: Option<Child>,
 }
 
 impl Running {
@@ -72,45 +73,58 @@ impl Running {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");
-        Self { child }
+        Self { child: Some(child) }
     }
 
     pub(crate) fn stdin(&mut self) -> ChildStdin {
-        self.child.stdin.take().expect("not taken yet")
+        self.child().stdin.take().expect("not taken yet")
     }
 
     pub(crate) fn stdout(&mut self) -> BufReader<ChildStdout> {
-        BufReader::new(self.child.stdout.take().expect("not taken yet"))
+        BufReader::new(self.child().stdout.take().expect("not taken yet"))
     }
 
     pub(crate) fn stderr(&mut self) -> BufReader<ChildStderr> {
-        BufReader::new(self.child.stderr.take().expect("not taken yet"))
+        BufReader::new(self.child().stderr.take().expect("not taken yet"))
     }
 
     pub(crate) fn interrupt(&self) {
-        kill(self.id(), Signal::SIGINT).expect("it still runs");
+        let child = self.child.as_ref().expect("it has not ended");
+        kill(id(child), Signal::SIGINT).expect("it still runs");
     }
 
     /// Waits for its end, but not for ever; what was taken of its output is missing.
-    pub(crate) fn end(self) -> Ended {
-        let id = self.id();
+    pub(crate) fn end(mut self) -> Ended {
+        let child = self.child.take().expect("it ends once");
+        let id = id(&child);
         let (ended, watched) = mpsc::channel::<()>();
         thread::spawn(move || {
             if watched.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
                 kill(id, Signal::SIGKILL).expect("it still runs");
             }
         });
-        let output = self
-            .child
-            .wait_with_output()
-            .expect("its output is readable");
+        let output = child.wait_with_output().expect("its output is readable");
         drop(ended);
         output.into()
     }
 
-    fn id(&self) -> Pid {
-        Pid::from_raw(i32::try_from(self.child.id()).expect("a process id is positive"))
+    fn child(&mut self) -> &mut Child {
+        self.child.as_mut().expect("it has not ended")
     }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn id(child: &Child) -> Pid {
+    Pid::from_raw(i32::try_from(child.id()).expect("a process id is positive"))
 }
 
 pub(crate) fn next_line(reader: &mut impl BufRead) -> String {
