@@ -96,6 +96,7 @@ mod tests {
         Route {
             partitions: (0..count).map(partition).collect(),
             available: available.to_vec(),
+            former: Vec::new(),
         }
     }
 

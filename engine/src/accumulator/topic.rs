@@ -104,6 +104,9 @@ pub(crate) struct Route {
     pub(crate) partitions: Vec<Arc<Partition>>,
     /// Partitions that have a leader, ascending.
     pub(crate) available: Vec<u32>,
+    /// Partitions that the topic had before it was made anew with fewer. Nothing goes there; what
+    /// was accepted for them still counts.
+    pub(crate) former: Vec<Arc<Partition>>,
 }
 
 impl Route {
@@ -308,7 +311,8 @@ impl Topic {
         let failed = self.failed.load(Ordering::SeqCst);
         let staged = self.stage.lock().queue.accepted();
         let route = self.route.load();
-        let direct: u64 = route.partitions.iter().map(|p| p.queue().accepted()).sum();
+        let partitions = route.partitions.iter().chain(&route.former);
+        let direct: u64 = partitions.map(|p| p.queue().accepted()).sum();
         (staged + direct, delivered, failed)
     }
 }
@@ -402,6 +406,7 @@ mod tests {
         let route = Route {
             partitions: (0..count).map(partition).collect(),
             available: (0..count as u32).collect(),
+            former: Vec::new(),
         };
         assert!(topic.lay_route(route, Time::default()).is_empty());
     }

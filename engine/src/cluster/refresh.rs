@@ -102,9 +102,15 @@ impl Refresh {
         awaited
     }
 
-    /// What the answer said is known. While it leaves something open that is needed, the next
-    /// question waits.
-    pub(crate) fn answered(&mut self, complete: bool, now: Time, random: &mut fastrand::Rng) {
+    /// What the answer said is known. While it is not `complete` the next question waits longer and
+    /// longer; if somebody needs what is missing, it is asked for by itself.
+    pub(crate) fn answered(
+        &mut self,
+        complete: bool,
+        needed: bool,
+        now: Time,
+        random: &mut fastrand::Rng,
+    ) {
         self.stale_at = self
             .interval
             .map_or(Time::NEVER, |interval| now.after(interval));
@@ -112,7 +118,7 @@ impl Refresh {
         let (first, max) = self.backoff;
         // Also after a complete answer: a leader that moves again and again makes no storm.
         self.not_before = now.after(backoff(first, max, self.fruitless, JITTER, random));
-        self.wanted |= !complete;
+        self.wanted |= needed;
     }
 
     /// Whether asking has been of no use for longer than a topic takes to be made, or a leader to

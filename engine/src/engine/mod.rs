@@ -166,6 +166,7 @@ impl Engine {
                 Work::Topic(slot) => self.stage_changed(slot),
                 Work::Partition(lane) => {
                     self.core.memory.top_up();
+                    self.seek_leaders(lane);
                     self.lane_changed(lane, now);
                 }
                 Work::Control => self.hurry(now),

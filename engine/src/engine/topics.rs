@@ -19,6 +19,9 @@ use crate::time::Time;
 pub(super) struct TopicState {
     pub(super) topic: Arc<Topic>,
     pub(super) lanes: Vec<u32>,
+    /// Whether some partition has no leader. Records without a key avoid it, so nothing may wait
+    /// there: who publishes to the others makes us ask.
+    pub(super) leaderless: bool,
     /// Since when messages wait while the cluster says that there is no such topic.
     unknown_since: Option<Time>,
     last_error: Option<Arc<str>>,
@@ -37,6 +40,7 @@ impl Engine {
             unmet.insert(TopicState {
                 topic,
                 lanes: Vec::new(),
+                leaderless: false,
                 unknown_since: None,
                 last_error: None,
             });
@@ -154,48 +158,72 @@ impl Engine {
                 .add(Lane::new(Arc::clone(&state.topic), Arc::new(partition)));
         }
         let lanes = state.lanes.clone();
+        let listed = answer.partitions.len();
         let mut former = BTreeSet::new();
         for partition in &answer.partitions {
             let index = usize::try_from(partition.partition_index).ok();
             if let Some(lane) = index.and_then(|index| lanes.get(index)) {
+                let useless = !self.has_leader(self.sender.lane(*lane));
                 let lane = self.sender.lane_mut(*lane);
                 let leader = lane.leader;
-                if lane.update_leader(answer.topic_id, partition) {
+                if lane.update_leader(answer.topic_id, partition, useless) {
                     former.extend(leader);
                 }
             }
         }
+        for lane in &lanes[listed..] {
+            let lane = self.sender.lane_mut(*lane);
+            former.extend(lane.leader);
+            lane.vanish();
+        }
         for leader in former {
             self.sender.unlist(leader);
         }
-        self.lay_route(slot, now);
+        let led = |lane: &u32| self.has_leader(self.sender.lane(*lane));
+        let leaderless = !lanes[..listed].iter().all(led);
+        self.topics
+            .entry(slot)
+            .and_modify(|state| state.leaderless = leaderless);
+        self.lay_route(slot, listed, now);
         for lane in lanes {
             self.lane_changed(lane, now);
         }
     }
 
-    pub(super) fn lay_route(&mut self, slot: u32, now: Time) {
+    /// Leads publishers to the first `count` partitions: those that the topic has now.
+    pub(super) fn lay_route(&mut self, slot: u32, count: usize, now: Time) {
         let Some(state) = self.topics.get(&slot) else {
             return;
         };
-        let lanes = || state.lanes.iter().map(|lane| self.sender.lane(*lane));
-        let led = (0..).zip(lanes()).filter(|(_, lane)| lane.leader.is_some());
+        let lanes = state.lanes.iter().map(|lane| self.sender.lane(*lane));
+        let led = (0..)
+            .zip(lanes.clone())
+            .filter(|(_, lane)| lane.leader.is_some());
         let available: Vec<u32> = led.map(|(index, _)| index).collect();
         let current = state.topic.route();
-        if current.partitions.len() == state.lanes.len() && current.available == available {
+        if current.partitions.len() == count && current.available == available {
             return;
         }
-        let partitions = lanes().map(|lane| Arc::clone(&lane.partition)).collect();
-        let count = state.lanes.len();
+        let mut partitions: Vec<_> = lanes.map(|lane| Arc::clone(&lane.partition)).collect();
+        let former = partitions.split_off(count);
         let route = Route {
             partitions,
             available,
+            former,
         };
         for (target, settlement) in state.topic.lay_route(route, now) {
             let text = format!("partition {target} of {count}").into();
             let error = DeliveryError::UnknownPartition;
             let failure = Failure::unsent(error, Place::Queued, Some(text));
             fail_all(&self.core, &state.topic, target, vec![settlement], failure);
+        }
+    }
+
+    /// A batch was begun: its topic is in use.
+    pub(super) fn seek_leaders(&mut self, lane: u32) {
+        let slot = self.sender.lane(lane).topic.slot();
+        if self.topics.get(&slot).is_some_and(|state| state.leaderless) {
+            self.cluster.refresh.want();
         }
     }
 
@@ -209,8 +237,13 @@ impl Engine {
 
     /// Whether messages of a partition wait, and no broker leads it.
     fn is_stranded(&self, lane: &Lane) -> bool {
+        !self.has_leader(lane) && lane.has_messages()
+    }
+
+    /// Whether a partition is led by a broker of the cluster.
+    fn has_leader(&self, lane: &Lane) -> bool {
         let leader = lane.leader.and_then(|leader| self.cluster.get(leader));
-        leader.is_none() && lane.has_messages()
+        leader.is_some()
     }
 
     pub(super) fn trouble_of(&self, state: &TopicState) -> Option<Arc<str>> {

@@ -75,9 +75,15 @@ impl Lane {
         }
     }
 
-    /// Takes over what metadata says, unless it is older than what is known (KIP-320). True if the
-    /// leader is another one now.
-    pub(crate) fn update_leader(&mut self, topic_id: Uuid, metadata: &MetadataPartition) -> bool {
+    /// Takes over what metadata says, unless it is older than what is known (KIP-320). What is known
+    /// and `useless`, because no broker is that leader, counts for nothing: it may have been a lie.
+    /// True if the leader is another one now.
+    pub(crate) fn update_leader(
+        &mut self,
+        topic_id: Uuid,
+        metadata: &MetadataPartition,
+        useless: bool,
+    ) -> bool {
         let MetadataPartition {
             leader_id,
             leader_epoch,
@@ -86,7 +92,8 @@ impl Lane {
         // A topic that was deleted and made anew counts its leaders from the start (KIP-516).
         let anew = topic_id != Uuid::ZERO && topic_id != self.topic_id;
         self.topic_id = topic_id;
-        if !anew && leader_epoch >= 0 && leader_epoch < self.leader_epoch {
+        let older = leader_epoch >= 0 && leader_epoch < self.leader_epoch;
+        if older && !anew && !useless {
             return false;
         }
         let leader = (leader_id >= 0).then_some(NodeId(leader_id));
@@ -104,6 +111,13 @@ impl Lane {
             self.last_error = Some(code.text().into());
         }
         moved
+    }
+
+    /// Metadata does not list the partition any more. What waits here may still go, should it be
+    /// listed again.
+    pub(crate) fn vanish(&mut self) {
+        self.set_leader(None);
+        self.last_error = Some("the topic has no such partition any more".into());
     }
 
     /// Whoever led it before has to [forget](super::Sender::unlist) it.

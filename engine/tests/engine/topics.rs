@@ -4,7 +4,7 @@ use kafka_engine::error::{DeliveryError, Persisted, Place, PublishError};
 use kafka_engine::settings::{Acks, Settings, TopicSettings};
 use kafka_wire::ErrorCode;
 
-use crate::support::{Cluster, Message, World, secs};
+use crate::support::{Cluster, Message, World, millis, secs};
 
 #[test]
 fn an_unknown_topic_fails_after_topic_propagation_max_and_only_then() {
@@ -155,6 +155,105 @@ fn a_topic_that_was_deleted_and_made_anew_is_found_though_its_leader_epochs_star
         world.run_dry(secs(10));
         assert_eq!(world.offset(opaque), 0);
     }
+}
+
+#[test]
+fn a_topic_made_anew_with_fewer_partitions_is_used_as_it_is_now() {
+    let settings = Settings {
+        metadata_refresh_interval: Some(secs(10)),
+        ..Settings::default()
+    };
+    let mut world = World::new(Cluster::new(2).with_topic("t", 8), settings);
+    let topic = world.topic("t");
+    world.run_for(secs(1));
+    world.cluster.lead("t", 7, None);
+    world.run_for(secs(10));
+    let left_over = world.publish(&topic, &Message::of(10).to(7));
+    world.cluster.create("t", 2);
+    world.run_for(secs(10));
+
+    let refused = world.try_publish(&topic, &Message::of(10).to(7));
+    let error = PublishError::UnknownPartition {
+        partition: 7,
+        count: 2,
+    };
+    assert_eq!(refused, Err(error));
+    let with_key = |n: u32| Message::of(10).key(&n.to_string());
+    let mut sent: Vec<u64> = (0..50)
+        .map(|n| world.publish(&topic, &with_key(n)))
+        .collect();
+    for _ in 0..50 {
+        sent.push(world.publish(&topic, &Message::of(10)));
+        world.run_for(millis(20));
+    }
+    let delivered = |opaque: &u64| world.outcomes[opaque].result.is_ok();
+    assert!(sent.iter().all(delivered), "all of them");
+
+    world.run_dry(secs(300));
+    let failure = world.failure(left_over);
+    assert_eq!(
+        (failure.error, failure.place),
+        (DeliveryError::TimedOut, Place::NoLeader)
+    );
+    let why = failure.last_error.as_deref();
+    assert_eq!(why, Some("the topic has no such partition any more"));
+    world.verify();
+}
+
+#[test]
+fn partitions_that_are_left_out_of_one_answer_lose_nothing() {
+    let settings = Settings {
+        metadata_refresh_interval: Some(secs(10)),
+        ..Settings::default()
+    };
+    let mut world = World::new(Cluster::new(1).with_topic("t", 4), settings);
+    let topic = world.topic("t");
+    world.run_for(secs(1));
+    let partitions = world.cluster.topics.get_mut("t").expect("made");
+    let hidden = partitions.partitions.split_off(2);
+    world.run_for(secs(10));
+    let refused = world.try_publish(&topic, &Message::of(10).to(3));
+    assert!(refused.is_err(), "it is not there");
+    let partitions = world.cluster.topics.get_mut("t").expect("made");
+    partitions.partitions.extend(hidden);
+    world.run_for(secs(10));
+    let opaque = world.publish(&topic, &Message::of(10).to(3));
+    world.run_dry(secs(1));
+    assert_eq!(world.offset(opaque), 0);
+    world.verify();
+}
+
+#[test]
+fn a_partition_that_is_led_again_is_used_again_though_nothing_waited_there() {
+    let mut world = World::new(Cluster::new(1).with_topic("t", 2), Settings::default());
+    world.cluster.lead("t", 1, None);
+    let topic = world.topic("t");
+    world.publish(&topic, &Message::of(10));
+    world.run_for(secs(5));
+    world.cluster.lead("t", 1, Some(1));
+    world.run_for(secs(2));
+    for _ in 0..50 {
+        world.publish(&topic, &Message::of(10));
+        world.run_for(millis(20));
+    }
+    world.run_dry(secs(1));
+    assert!(!world.cluster.log("t", 1).is_empty());
+    world.verify();
+}
+
+#[test]
+fn a_leader_that_is_no_broker_is_forgotten_whatever_its_epoch() {
+    let mut world = World::new(Cluster::new(1).with_topic("t", 1), Settings::default());
+    let partition = world.cluster.partition("t", 0);
+    (partition.leader, partition.epoch) = (Some(99), 7);
+    let topic = world.topic("t");
+    let opaque = world.publish(&topic, &Message::of(10));
+    world.run_for(secs(5));
+    let partition = world.cluster.partition("t", 0);
+    (partition.leader, partition.epoch) = (Some(1), 0);
+    world.run_dry(secs(2));
+    assert_eq!(world.offset(opaque), 0);
+    world.verify();
 }
 
 #[test]
