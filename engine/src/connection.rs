@@ -356,12 +356,15 @@ impl Connection {
         Some(self.error(match self.state {
             State::Opening => Trouble::SlowToOpen,
             State::Handshake => Trouble::SlowHandshake,
-            State::Ready(_) if self.in_flight() == 0 => Trouble::Idle,
-            State::Ready(versions) => Trouble::NoAnswer {
-                question: self.unanswered_question().unwrap_or(Question {
-                    api: ApiKey::Produce,
-                    version: versions.produce,
-                }),
+            State::Ready(versions) => match self.unanswered_question() {
+                Some(question) => Trouble::NoAnswer { question },
+                None if self.unanswered.is_some() => Trouble::NotWritten {
+                    question: Question {
+                        api: ApiKey::Produce,
+                        version: versions.produce,
+                    },
+                },
+                None => Trouble::Idle,
             },
         }))
     }

@@ -38,7 +38,8 @@ pub struct Settings {
     pub reconnect_backoff: Duration,
     /// The longest such wait.
     pub reconnect_backoff_max: Duration,
-    /// How long a broker may take to answer any request.
+    /// How long a broker may take to answer any request, from when it is handed to the socket:
+    /// writing it counts.
     pub request_timeout: Duration,
     /// How long name resolution, TCP and the handshake may take together.
     pub connection_setup_timeout: Duration,

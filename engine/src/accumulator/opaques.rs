@@ -45,14 +45,21 @@ impl Opaques {
         copy
     }
 
+    /// Makes room for many more, or for a few where the budget allows no more.
     fn grow(&mut self, funding: Funding) -> bool {
         let capacity = self.values.capacity();
-        let more = capacity.max(FIRST_CAPACITY);
-        let charge = more * size_of::<u64>();
-        if !self.memory.budget().bytes().charge(charge, funding) {
+        let counts = [
+            (capacity.max(FIRST_CAPACITY), Funding::Budget),
+            (capacity / 8 + 1, funding),
+        ];
+        let bytes = self.memory.budget().bytes();
+        let affordable = counts
+            .into_iter()
+            .find(|(more, funding)| bytes.charge(more * size_of::<u64>(), *funding));
+        let Some((more, _)) = affordable else {
             return false;
-        }
-        self.charged += charge;
+        };
+        self.charged += more * size_of::<u64>();
         self.values.reserve_exact(more);
         true
     }

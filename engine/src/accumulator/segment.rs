@@ -20,8 +20,8 @@ const LARGE_READY: usize = 16;
 pub(crate) enum Funding {
     /// The budget, which may refuse.
     Budget,
-    /// The budget, which is passed for a moment if need be: rewriting what was accepted never
-    /// depends on room.
+    /// The budget, which is passed for a moment by what is needed and no more: rewriting what was
+    /// accepted never depends on room.
     Granted,
 }
 
@@ -63,10 +63,10 @@ impl Memory {
         funding: Funding,
     ) -> Option<Segment> {
         let bytes = self.budget.bytes();
-        let sizes = [ideal.max(least), least];
-        let size = sizes
+        let sizes = [(ideal.max(least), Funding::Budget), (least, funding)];
+        let (size, _) = sizes
             .into_iter()
-            .find(|size| bytes.charge(*size, funding))?;
+            .find(|(size, funding)| bytes.charge(*size, *funding))?;
         let pooled = self.shelf(size).and_then(|shelf| shelf.lock().take());
         let bytes = pooled.unwrap_or_else(|| Vec::with_capacity(size));
         Some(Segment {
@@ -256,8 +256,12 @@ mod tests {
     #[test]
     fn granted_memory_passes_the_limit_and_is_given_back_all_the_same() {
         let memory = Memory::new(Budget::new(None, 10));
-        let segment = memory.segment(SMALL_SEGMENT, 1, Funding::Granted);
-        assert_eq!(memory.budget().bytes().used(), SMALL_SEGMENT);
+        let segment = memory.segment(SMALL_SEGMENT, 30, Funding::Granted);
+        assert_eq!(
+            memory.budget().bytes().used(),
+            30,
+            "what is needed, no more"
+        );
         drop(segment);
         assert_eq!(memory.budget().bytes().used(), 0);
     }

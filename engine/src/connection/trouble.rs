@@ -47,6 +47,11 @@ pub enum Trouble {
         /// Which.
         question: Question,
     },
+    /// `socket.timeout.ms` is over for a request that needs no answer, and it is not written yet.
+    NotWritten {
+        /// Which.
+        question: Question,
+    },
     /// `connections.max.idle.ms` is over without a request.
     Idle,
     /// The cluster does not list this broker any more, or has moved it.
@@ -178,6 +183,10 @@ impl fmt::Display for Trouble {
             Self::NoAnswer { question } => {
                 write!(f, "no answer to {question} within socket.timeout.ms")
             }
+            Self::NotWritten { question } => write!(
+                f,
+                "{question} could not be written within socket.timeout.ms: the broker does not read"
+            ),
             Self::Idle => f.write_str("closed after connections.max.idle.ms"),
             Self::Dismissed => f.write_str("closed: no longer part of the cluster"),
             Self::Garbled { what, unanswered } => {

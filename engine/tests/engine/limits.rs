@@ -293,3 +293,26 @@ fn no_more_requests_are_on_the_wire_of_a_connection_than_allowed() {
     assert_eq!(world.cluster.produced.len(), 3, "the rest went together");
     world.verify();
 }
+
+#[test]
+fn messages_that_waited_for_their_partitions_take_no_more_memory_there() {
+    let settings = Settings {
+        queue_max_bytes: 200_000,
+        message_max_bytes: 50_000,
+        ..Settings::default()
+    };
+    let mut world = World::new(Cluster::new(1).with_topic("t", 1_000), settings);
+    world.crash(1, Reach::Refuses);
+    let topic = world.topic("t");
+    for partition in 0..1_000 {
+        world.publish(&topic, &Message::of(10).to(partition));
+    }
+    world.cluster.broker(1).latency = secs(1);
+    world.cluster.broker(1).reach = Reach::Up;
+    let routed = |world: &World| world.requests_of(Produce, 1) > 0;
+    assert!(world.run_until(secs(20), routed));
+    let (_, bytes) = world.accumulator.queued();
+    assert!(bytes <= 250_000, "{bytes}");
+    world.run_dry(secs(20));
+    world.verify();
+}

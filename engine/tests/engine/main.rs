@@ -13,5 +13,6 @@ mod order;
 mod outcomes;
 mod random;
 mod retry;
+mod stuck;
 mod support;
 mod topics;

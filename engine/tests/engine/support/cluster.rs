@@ -42,6 +42,8 @@ pub(crate) struct Cluster {
 pub(crate) struct Broker {
     pub(crate) endpoint: Endpoint,
     pub(crate) reach: Reach,
+    /// Whether it reads what is written to it.
+    pub(crate) reads: bool,
     /// How long every answer takes.
     pub(crate) latency: Duration,
     /// What it says that it speaks; an API that is missing here is not offered.
@@ -464,6 +466,7 @@ impl Broker {
         Self {
             endpoint: endpoint(&format!("b{id}")),
             reach: Reach::Up,
+            reads: true,
             latency: Duration::ZERO,
             offers: ApiKey::ALL
                 .into_iter()

@@ -1,7 +1,7 @@
 //! Joins the engine to the cluster as the driver joins it to sockets, and keeps the books: what
 //! was accepted, what became of it, and whether the engine ever spins.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,7 +15,8 @@ use kafka_engine::settings::{Acks, ReportMode, Settings, TopicSettings};
 use kafka_engine::time::{Clock, Time};
 use kafka_engine::{ConnId, Engine, Event, Purge, Undelivered};
 use kafka_wire::ApiKey;
-use kafka_wire::message::decode_request_header;
+use kafka_wire::Message as _;
+use kafka_wire::message::{ProduceRequest, decode_request_header};
 use kafka_wire::record::Header;
 
 use super::clock::ManualClock;
@@ -84,6 +85,10 @@ struct Link {
     last_answer: Time,
     /// An answer that waits for the next one.
     held_back: Option<Vec<u8>>,
+    /// A request that is being written to a broker that does not read.
+    stuck: Option<Vec<u8>>,
+    /// When the requests without an answer were handed to the socket.
+    unanswered: VecDeque<Time>,
 }
 
 enum Mail {
@@ -91,6 +96,8 @@ enum Mail {
     Closed(ConnId, &'static str),
     Answer(ConnId, Vec<u8>),
     Garbage(ConnId, &'static str),
+    /// The broker reads again.
+    Writable(ConnId),
 }
 
 struct Sent {
@@ -299,26 +306,36 @@ impl World {
     /// Breaks a broker's connections; new ones go as `reach` says.
     pub(crate) fn crash(&mut self, broker: i32, reach: Reach) {
         self.cluster.broker(broker).reach = reach;
-        let conns = self.links.iter().filter(|(_, link)| link.broker == broker);
-        for conn in conns.map(|(conn, _)| *conn).collect::<Vec<_>>() {
+        for conn in self.conns_to(broker) {
             self.post(self.clock.now(), Mail::Closed(conn, "connection reset"));
+        }
+    }
+
+    /// Has a broker read on.
+    pub(crate) fn read_on(&mut self, broker: i32) {
+        self.cluster.broker(broker).reads = true;
+        for conn in self.conns_to(broker) {
+            self.post(self.clock.now(), Mail::Writable(conn));
         }
     }
 
     /// Has what arrived from a broker be no frame at all.
     pub(crate) fn garble(&mut self, broker: i32, what: &'static str) {
-        let conns = self.links.iter().filter(|(_, link)| link.broker == broker);
-        for conn in conns.map(|(conn, _)| *conn).collect::<Vec<_>>() {
+        for conn in self.conns_to(broker) {
             self.post(self.clock.now(), Mail::Garbage(conn, what));
         }
     }
 
     /// Has a broker send something on each of its connections.
     pub(crate) fn say_unasked(&mut self, broker: i32, frame: Vec<u8>) {
-        let conns = self.links.iter().filter(|(_, link)| link.broker == broker);
-        for conn in conns.map(|(conn, _)| *conn).collect::<Vec<_>>() {
+        for conn in self.conns_to(broker) {
             self.post(self.clock.now(), Mail::Answer(conn, frame.clone()));
         }
+    }
+
+    fn conns_to(&self, broker: i32) -> Vec<ConnId> {
+        let conns = self.links.iter().filter(|(_, link)| link.broker == broker);
+        conns.map(|(conn, _)| *conn).collect()
     }
 
     /// How many requests of an API a broker was sent, answered or not.
@@ -554,8 +571,16 @@ impl World {
                 }
             }
             Mail::Answer(conn, frame) => {
-                if self.links.contains_key(&conn) {
+                if let Some(link) = self.links.get_mut(&conn) {
+                    link.unanswered.pop_front();
                     self.engine.receive(conn, &frame, now);
+                }
+            }
+            Mail::Writable(conn) => {
+                let link = self.links.get_mut(&conn);
+                if let Some(frame) = link.and_then(|link| link.stuck.take()) {
+                    self.written(conn, &frame);
+                    self.transmit(conn);
                 }
             }
         }
@@ -581,9 +606,25 @@ impl World {
             }
             self.hear();
             match self.engine.rest() {
-                Some(rest) if !transmitted => return self.rest = rest,
+                Some(rest) if !transmitted => {
+                    self.rest = rest;
+                    return self.check_waits();
+                }
                 _ => {}
             }
+        }
+    }
+
+    /// No request is without its answer, or not written, for longer than requests may take.
+    fn check_waits(&self) {
+        let settings = self.accumulator.settings();
+        let longest = settings
+            .request_timeout
+            .max(settings.connection_setup_timeout);
+        for link in self.links.values() {
+            let since = link.unanswered.front().copied().unwrap_or(Time::NEVER);
+            let waited = self.clock.now().since(since);
+            assert!(waited < longest, "no answer after {waited:?}");
         }
     }
 
@@ -607,6 +648,11 @@ impl World {
             self.take_reports();
         }
         self.poll_completions();
+        let (settings, (_, bytes)) = (self.accumulator.settings(), self.accumulator.queued());
+        let most = settings
+            .queue_max_bytes
+            .saturating_add(settings.message_max_bytes);
+        assert!(bytes <= most, "{bytes} bytes are in use");
         let balance = self.accumulator.balance();
         assert_eq!(balance.accepted, self.books.accepted);
         assert_eq!(balance.held, self.engine.count_held(), "{balance:?}");
@@ -632,6 +678,8 @@ impl World {
             hangs: false,
             last_answer: now,
             held_back: None,
+            stuck: None,
+            unanswered: VecDeque::new(),
         };
         self.links.insert(conn, link);
         if self.cluster.black_holes.contains(at) {
@@ -646,7 +694,8 @@ impl World {
 
     fn transmit(&mut self, conn: ConnId) -> bool {
         let mut transmitted = false;
-        while self.links.get(&conn).is_some_and(|link| link.open) {
+        let writable = |link: &&mut Link| link.open && link.stuck.is_none();
+        while self.links.get_mut(&conn).filter(writable).is_some() {
             let now = self.clock.now();
             let Some(transmit) = self.engine.poll_transmit(conn, now) else {
                 break;
@@ -656,10 +705,33 @@ impl World {
             let bytes = chunks.concat();
             let (length, frame) = bytes.split_first_chunk().expect("a length");
             assert_eq!(i32::from_be_bytes(*length) as usize, frame.len());
-            self.carry(conn, frame);
-            self.engine.transmitted(conn, now);
+            self.write(conn, frame);
         }
         transmitted
+    }
+
+    /// Writes a request, if its broker reads.
+    fn write(&mut self, conn: ConnId, frame: &[u8]) {
+        let now = self.clock.now();
+        let Some(link) = self.links.get_mut(&conn) else {
+            return;
+        };
+        link.unanswered.push_back(now);
+        let broker = self.cluster.brokers.get(&link.broker);
+        match broker.is_some_and(|broker| !broker.reads) {
+            true => link.stuck = Some(frame.to_vec()),
+            false => self.written(conn, frame),
+        }
+    }
+
+    fn written(&mut self, conn: ConnId, frame: &[u8]) {
+        if is_without_answer(frame)
+            && let Some(link) = self.links.get_mut(&conn)
+        {
+            link.unanswered.pop_back();
+        }
+        self.carry(conn, frame);
+        self.engine.transmitted(conn, self.clock.now());
     }
 
     /// Brings a request to its broker.
@@ -709,6 +781,16 @@ impl World {
         self.letters += 1;
         self.mail.insert((at, self.letters), mail);
     }
+}
+
+/// Whether it is a Produce request with `acks=0`.
+fn is_without_answer(frame: &[u8]) -> bool {
+    let (header, mut body) = decode_request_header(frame).expect("a request header");
+    if header.api != ApiKey::Produce {
+        return false;
+    }
+    let request = ProduceRequest::decode(&mut body, header.version);
+    request.expect("a Produce request").acks == 0
 }
 
 impl Message {
