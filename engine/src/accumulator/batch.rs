@@ -258,6 +258,12 @@ impl Batch {
             return None;
         };
         if !segments.last().is_some_and(|last| last.has_room(len)) {
+            // Memory that is taken and given back at once would wake whoever waits for memory, and
+            // so the very publisher that tries in vain, for ever.
+            let needed = len + self.opaques.least_growth();
+            if funding == Funding::Budget && !self.memory.budget().bytes().fits(needed) {
+                return None;
+            }
             let small = segments.is_empty() && len <= SMALL_SEGMENT;
             let ideal = if small { SMALL_SEGMENT } else { LARGE_SEGMENT };
             segments.push(self.memory.segment(ideal, len, funding)?);

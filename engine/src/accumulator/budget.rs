@@ -39,6 +39,13 @@ impl Budget {
         self.room.notify();
     }
 
+    /// Gives back what was taken for a message that was not accepted after all. Nobody is notified:
+    /// whoever waits for room and tries again would wake itself, for ever. Another who found no
+    /// room meanwhile is notified by the next true release.
+    pub(crate) fn return_message(&self) {
+        self.messages.release(1);
+    }
+
     pub(crate) fn release_bytes(&self, count: usize) {
         self.bytes.release(count);
         self.room.notify();
@@ -77,6 +84,11 @@ impl Quota {
                 true
             }
         }
+    }
+
+    /// Whether so many could be taken now.
+    pub(crate) fn fits(&self, count: usize) -> bool {
+        self.used().saturating_add(count) <= self.limit
     }
 
     pub(crate) fn used(&self) -> usize {

@@ -32,6 +32,14 @@ impl Opaques {
         true
     }
 
+    /// The least memory in bytes that one more needs.
+    pub(crate) fn least_growth(&self) -> usize {
+        match self.values.len() < self.values.capacity() {
+            true => 0,
+            false => self.fewest_more() * size_of::<u64>(),
+        }
+    }
+
     pub(crate) fn as_slice(&self) -> &[u64] {
         &self.values
     }
@@ -50,7 +58,7 @@ impl Opaques {
         let capacity = self.values.capacity();
         let counts = [
             (capacity.max(FIRST_CAPACITY), Funding::Budget),
-            (capacity / 8 + 1, funding),
+            (self.fewest_more(), funding),
         ];
         let bytes = self.memory.budget().bytes();
         let affordable = counts
@@ -63,10 +71,16 @@ impl Opaques {
         self.values.reserve_exact(more);
         true
     }
+
+    fn fewest_more(&self) -> usize {
+        self.values.capacity() / 8 + 1
+    }
 }
 
 impl Drop for Opaques {
     fn drop(&mut self) {
-        self.memory.budget().release_bytes(self.charged);
+        if self.charged > 0 {
+            self.memory.budget().release_bytes(self.charged);
+        }
     }
 }

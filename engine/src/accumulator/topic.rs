@@ -170,7 +170,7 @@ impl Topic {
         }
         let accepted = self.accept(clock, record.partition, &mut entry);
         if accepted.is_err() {
-            budget.release_messages(1);
+            budget.return_message();
         }
         accepted
     }
@@ -372,6 +372,7 @@ impl Stage {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::task::{Wake, Waker};
 
     use super::super::Accumulator;
     use super::*;
@@ -409,6 +410,35 @@ mod tests {
             former: Vec::new(),
         };
         assert!(topic.lay_route(route, Time::default()).is_empty());
+    }
+
+    struct Count(AtomicU64);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_message_that_finds_no_room_wakes_nobody_who_waits_for_room() {
+        for queue_max_bytes in 0..1_000 {
+            let settings = Settings {
+                queue_max_bytes,
+                batch_messages: 3,
+                ..Settings::default()
+            };
+            let accumulator = Accumulator::new(settings, 1);
+            let (topic, _) = accumulator.topic("t", &TopicSettings::default());
+            lay_route(&topic, 1);
+            let publish = || topic.publish(&StoppedClock, &Record::new(&[0; 50]), None);
+            while publish().is_ok() {}
+            let woken = Arc::new(Count(AtomicU64::new(0)));
+            let mut listener = accumulator.room().listener();
+            listener.listen(&Waker::from(Arc::clone(&woken)));
+            assert!(publish().is_err());
+            assert_eq!(woken.0.load(Ordering::SeqCst), 0, "{queue_max_bytes}");
+        }
     }
 
     #[test]
