@@ -30,7 +30,7 @@ pub use topic::{PartitionSummary, TopicSummary};
 /// Of each partition, where there are as many nodes.
 const USUAL_REPLICAS: usize = 3;
 /// All partitions of a cluster together: each costs memory.
-const MOST_PARTITIONS: usize = 100_000;
+const MOST_PARTITIONS: usize = 10_000;
 /// Of different refusals in the log: clients can make up as many as they like.
 const MOST_REFUSALS: usize = 100;
 /// Kafka gives out its first producer id so.
