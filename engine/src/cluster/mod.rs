@@ -66,6 +66,11 @@ impl Node {
         self.last_error = Some(error);
     }
 
+    /// Whether connections to it failed, and there is none again.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        self.failures > 0 && !matches!(self.link, Link::Up(_))
+    }
+
     pub(crate) fn connection(&self) -> Option<ConnId> {
         match self.link {
             Link::Opening(conn) | Link::Up(conn) => Some(conn),

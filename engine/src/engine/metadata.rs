@@ -94,20 +94,21 @@ impl Engine {
             .collect();
         let slots: Vec<u32> = self.topics.keys().copied().collect();
         let mut open = Vec::new();
-        let mut leaderless = false;
+        let (mut leaderless, mut cut_off) = (false, false);
         for slot in slots {
             let name = Arc::clone(self.topics[&slot].topic.name());
             // A topic that was opened after the question was asked is not in the answer.
             let answer = answers.get(&*name);
             let usable = answer.is_some_and(|answer| self.learn_topic(slot, answer, now));
             leaderless |= self.topics[&slot].leaderless;
+            cut_off |= self.is_cut_off(slot);
             if self.needs_metadata(slot) {
                 open.push(slot);
             } else if usable && self.complaints.over(&Subject::Metadata(slot)) {
                 info!(topic = %name, "can be used again");
             }
         }
-        let needed = !open.is_empty() || response.brokers.is_empty();
+        let needed = !open.is_empty() || cut_off || response.brokers.is_empty();
         let complete = !needed && !leaderless;
         self.cluster
             .refresh

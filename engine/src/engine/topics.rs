@@ -10,6 +10,7 @@ use tracing::{debug, warn};
 
 use super::{Engine, Reason, Subject, Timer};
 use crate::accumulator::{Core, Partition, Route, Topic};
+use crate::cluster::Node;
 use crate::error::{DeliveryError, Failure, Place};
 use crate::sender::{Lane, fail_all};
 use crate::time::Time;
@@ -238,6 +239,17 @@ impl Engine {
     /// Whether messages of a partition wait, and no broker leads it.
     fn is_stranded(&self, lane: &Lane) -> bool {
         !self.has_leader(lane) && lane.has_messages()
+    }
+
+    /// Whether messages of a topic wait for a leader that cannot be reached. The cluster takes its
+    /// time (`broker.session.timeout.ms`) to find that out and to elect another one, which may be
+    /// long before the next attempt to connect.
+    pub(super) fn is_cut_off(&self, slot: u32) -> bool {
+        let lanes = self.topics[&slot].lanes.iter();
+        lanes.map(|lane| self.sender.lane(*lane)).any(|lane| {
+            let leader = lane.leader.and_then(|leader| self.cluster.get(leader));
+            lane.has_messages() && leader.is_some_and(Node::is_unreachable)
+        })
     }
 
     /// Whether a partition is led by a broker of the cluster.

@@ -4,7 +4,7 @@ use kafka_engine::error::{DeliveryError, Persisted, Place, PublishError};
 use kafka_engine::settings::{Acks, Settings, TopicSettings};
 use kafka_wire::ErrorCode;
 
-use crate::support::{Cluster, Message, World, millis, secs};
+use crate::support::{Cluster, Message, Reach, World, millis, secs};
 
 #[test]
 fn an_unknown_topic_fails_after_topic_propagation_max_and_only_then() {
@@ -238,6 +238,26 @@ fn a_partition_that_is_led_again_is_used_again_though_nothing_waited_there() {
     }
     world.run_dry(secs(1));
     assert!(!world.cluster.log("t", 1).is_empty());
+    world.verify();
+}
+
+#[test]
+fn messages_of_a_leader_that_cannot_be_reached_go_to_the_next_as_soon_as_there_is_one() {
+    let mut world = World::new(Cluster::new(2).with_topic("t", 2), Settings::default());
+    let topic = world.topic("t");
+    let reached = world.publish(&topic, &Message::of(10).to(1));
+    world.run_for(secs(1));
+    assert_eq!(world.offset(reached), 0);
+    // The cluster does not know yet that broker 2 has gone.
+    let endpoint = world.cluster.broker(2).endpoint.clone();
+    world.cluster.black_holes.insert(endpoint);
+    world.crash(2, Reach::Up);
+    let waiting = world.publish(&topic, &Message::of(10).to(1));
+    world.run_for(secs(5));
+    assert_eq!(world.held(), 1);
+    world.cluster.lead("t", 1, Some(1));
+    world.run_for(secs(2));
+    assert_eq!(world.offset(waiting), 1);
     world.verify();
 }
 
