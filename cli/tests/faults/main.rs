@@ -83,7 +83,7 @@ survives! {
     leader_is_never_where_they_say
     no_brokers
     absurd_brokers
-    ten_thousand_partitions
+    a_thousand_partitions
     one_partition_only
     no_partitions
     another_topic_id
@@ -168,6 +168,7 @@ fn nothing_wakes_a_producer_that_has_nothing_to_send() {
     let usage = Idleness::NothingToSend.measure(WATCHED);
     // Memory that was unused for ten seconds goes back to the system.
     assert!(usage.switches <= 2, "{usage:?}");
+    assert!(usage.cpu < WATCHED / 100, "{usage:?}");
 }
 
 #[test]
@@ -176,7 +177,9 @@ fn nobody_to_connect_to_costs_nothing_but_the_attempts() {
         for idleness in [Idleness::NobodyListens, Idleness::BlackHole] {
             scope.spawn(move || {
                 let usage = idleness.measure(WATCHED);
+                println!("{idleness}: {usage:?}");
                 assert!(usage.switches <= 100, "{idleness}: {usage:?}");
+                assert!(usage.cpu < WATCHED / 10, "{idleness}: {usage:?}");
             });
         }
     });
@@ -226,7 +229,7 @@ fn check(cases: &[Case]) {
     assert!(complaints.is_empty(), "{complaints}");
 }
 
-const HOLD: Duration = Duration::from_millis(1_500);
+const HOLD: Duration = Duration::from_secs(2);
 
 const PACE: Pace = Pace {
     size: 500,

@@ -31,9 +31,15 @@ pub(crate) struct Fault {
     /// The answer that cannot be read, which the log must name.
     pub(crate) unreadable: Option<ApiKey>,
     counted: Counted,
+    /// Whether partitions may be forgotten until metadata is asked for the next time.
+    pub(crate) forgets_partitions: bool,
     /// Whether it befalls all nodes, not the sick one only.
     pub(crate) everywhere: bool,
     wakes_per_second: u32,
+    percent_of_a_core: u32,
+    /// The most lines on standard error: a line for each address, when it fails and when it is
+    /// back, and a few for what else there is.
+    pub(crate) log_lines: usize,
 }
 
 /// What a fault befalls.
@@ -111,6 +117,11 @@ impl Fault {
     /// How often it wakes the producer by itself.
     pub(crate) fn wakes(&self, hold: Duration) -> u64 {
         (f64::from(self.wakes_per_second) * hold.as_secs_f64()) as u64
+    }
+
+    /// What it may cost by itself, in CPU time.
+    pub(crate) fn cpu(&self, hold: Duration) -> Duration {
+        hold * self.percent_of_a_core / 100
     }
 }
 
@@ -295,13 +306,15 @@ pub(crate) static FAULTS: &[Fault] = &[
         scene.produce(Mock::Corrupt { bits: 16, seed: 7 })
     })
     .flow_is(Flow::Stutters)
-    .recovers_after(Recovery::Request),
+    .recovers_after(Recovery::Request)
+    .wrong_in_many_ways(),
     Fault::new("flipped_bits_in_metadata", Thing::Handshakes, |scene| {
         scene.metadata_everywhere(Mock::Corrupt { bits: 16, seed: 7 })
     })
     .flow_is(Flow::Stutters)
     .recovers_after(Recovery::Request)
-    .everywhere(),
+    .everywhere()
+    .wrong_in_many_ways(),
     Fault::new("count_of_billions", Thing::Answers, |scene| {
         let count = Bytes::from_static(&[0xff, 0xff, 0xff, 0xff, 0x0f]);
         scene.produce(Mock::Overwrite {
@@ -340,7 +353,8 @@ pub(crate) static FAULTS: &[Fault] = &[
     })
     .flow_is(Flow::Stutters)
     .recovers_after(Recovery::Request)
-    .unreadable(ApiKey::Produce),
+    .unreadable(ApiKey::Produce)
+    .costs_percent_of_a_core(40),
     Fault::new("wrong_correlation", Thing::Answers, |scene| {
         scene.produce(Mock::WrongCorrelation(1_000))
     })
@@ -420,16 +434,18 @@ pub(crate) static FAULTS: &[Fault] = &[
     })
     .flow_is(Flow::Stutters)
     .everywhere(),
-    Fault::new("ten_thousand_partitions", Thing::Handshakes, |scene| {
-        scene.metadata_everywhere(Mock::PartitionCount(10_000))
+    Fault::new("a_thousand_partitions", Thing::Handshakes, |scene| {
+        scene.metadata_everywhere(Mock::PartitionCount(1_000))
     })
     .flow_is(Flow::Stutters)
-    .everywhere(),
+    .everywhere()
+    .costs_percent_of_a_core(30),
     Fault::new("one_partition_only", Thing::Handshakes, |scene| {
         scene.metadata_everywhere(Mock::PartitionCount(1))
     })
     .flow_is(Flow::Stutters)
-    .everywhere(),
+    .everywhere()
+    .forgets_partitions(),
     Fault::new("no_partitions", Thing::Handshakes, |scene| {
         scene.metadata_everywhere(Mock::PartitionCount(0))
     })
@@ -596,8 +612,11 @@ impl Fault {
             loses: true,
             unreadable: None,
             counted: Counted::Always,
+            forgets_partitions: false,
             everywhere: false,
             wakes_per_second: 0,
+            percent_of_a_core: 5,
+            log_lines: 10,
         }
     }
 
@@ -608,6 +627,11 @@ impl Fault {
 
     const fn counted(mut self, counted: Counted) -> Self {
         self.counted = counted;
+        self
+    }
+
+    const fn forgets_partitions(mut self) -> Self {
+        self.forgets_partitions = true;
         self
     }
 
@@ -643,6 +667,17 @@ impl Fault {
 
     const fn unreadable(mut self, api: ApiKey) -> Self {
         self.unreadable = Some(api);
+        self
+    }
+
+    /// Every answer is wrong in another way, and each way is told once for each address.
+    const fn wrong_in_many_ways(mut self) -> Self {
+        self.log_lines = 40;
+        self
+    }
+
+    const fn costs_percent_of_a_core(mut self, percent: u32) -> Self {
+        self.percent_of_a_core = percent;
         self
     }
 

@@ -22,24 +22,24 @@ pub(crate) struct Limits {
 
 impl Limits {
     /// So short that requests, attempts to connect and messages time out within a fault that lasts
-    /// a second and a half.
+    /// two seconds, and so long that a busy machine does not make them time out without one.
     pub(crate) const SHORT: Self = Self {
         properties: &[
             "g.reconnect.backoff.ms=50",
             "g.reconnect.backoff.max.ms=400",
             "g.retry.backoff.ms=20",
             "g.retry.backoff.max.ms=200",
-            "g.socket.timeout.ms=500",
+            "g.socket.timeout.ms=1000",
             "g.socket.connection.setup.timeout.ms=1000",
             "g.topic.metadata.propagation.max.ms=500",
-            "t.request.timeout.ms=500",
-            "t.message.timeout.ms=1000",
+            "t.request.timeout.ms=1000",
+            "t.message.timeout.ms=1500",
         ],
         first_backoff: Duration::from_millis(50),
         longest_backoff: Duration::from_millis(400),
-        request_timeout: Duration::from_millis(500),
+        request_timeout: Duration::from_secs(1),
         setup_timeout: Duration::from_secs(1),
-        message_timeout: Duration::from_secs(1),
+        message_timeout: Duration::from_millis(1_500),
         budget_kib: 512,
     };
 
@@ -48,7 +48,7 @@ impl Limits {
         properties: &[
             "g.reconnect.backoff.ms=50",
             "g.reconnect.backoff.max.ms=400",
-            "g.socket.timeout.ms=500",
+            "g.socket.timeout.ms=1000",
             "g.socket.connection.setup.timeout.ms=1000",
         ],
         message_timeout: Duration::from_secs(300),

@@ -61,10 +61,14 @@ impl Broken {
 
     fn judge_costs(&mut self, case: &Case, outcome: &Outcome) {
         let Usage { cpu, switches } = outcome.usage;
-        let most_switches = most_switches(case, outcome);
-        self.at_most(switches, most_switches, "context switches");
-        let switches = u32::try_from(most_switches).unwrap_or(u32::MAX);
-        let most_cpu = CPU_PER_SWITCH * switches + outcome.held / 10;
+        self.at_most(switches, most_switches(case, outcome), "context switches");
+        let steps = switches + outcome.fed_meanwhile;
+        let own: Duration = case
+            .faults
+            .iter()
+            .map(|fault| fault.cpu(outcome.held))
+            .sum();
+        let most_cpu = CPU_PER_STEP.mul_f64(steps as f64) + own;
         self.at_most(
             cpu.as_micros(),
             most_cpu.as_micros(),
@@ -80,7 +84,8 @@ impl Broken {
     }
 
     fn judge_log(&mut self, case: &Case, scene: &Scene, log: &[String]) {
-        self.at_most(log.len(), MOST_LOG_LINES * case.faults.len(), "log lines");
+        let most_lines = case.faults.iter().map(|fault| fault.log_lines).sum();
+        self.at_most(log.len(), most_lines, "log lines");
         let struck = case.faults.iter().filter(|fault| case.must_strike(fault));
         for api in struck.filter_map(|fault| fault.unreadable) {
             if !log.iter().any(|line| is_telling(line, api, scene)) {
@@ -128,8 +133,9 @@ const SWITCHES_PER_MESSAGE: u64 = 10;
 const SWITCHES_PER_CONNECTION: u64 = 20;
 /// Deadlines, backoffs, and a full queue, which is looked at ten times a second.
 const SWITCHES_PER_SECOND: f64 = 100.0;
-/// What a thread may do once it is awake, without optimisation and on a slow machine.
-const CPU_PER_SWITCH: Duration = Duration::from_micros(200);
-
-/// A line for each address, when it fails and when it is back, and a few for what else there is.
-const MOST_LOG_LINES: usize = 20;
+/// What a thread may do once it is awake, and what a message may cost.
+const CPU_PER_STEP: Duration = if cfg!(debug_assertions) {
+    Duration::from_micros(200)
+} else {
+    Duration::from_micros(40)
+};

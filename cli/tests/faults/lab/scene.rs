@@ -202,20 +202,16 @@ impl Scene {
         records
     }
 
-    /// The offsets of the next records of the partitions that are there.
+    /// The offsets of the next records, of the partitions that are there.
     pub(crate) fn ends(&self) -> Vec<i64> {
         let topics = self.cluster.topics();
         let topic = topics.iter().find(|topic| topic.name == TOPIC);
         let partitions = topic.map_or(&[][..], |topic| &topic.partitions);
-        let mut ends: Vec<i64> = partitions
-            .iter()
-            .map(|partition| partition.end_offset)
-            .collect();
-        ends.resize(self.partitions as usize, 0);
-        ends
+        let ends = partitions.iter().map(|partition| partition.end_offset);
+        ends.collect()
     }
 
-    /// Waits until all these partitions have grown beyond `ends`.
+    /// Waits until all these partitions, of those that are there, have grown beyond `ends`.
     pub(crate) fn wait_for_growth(
         &self,
         partitions: &[usize],
@@ -223,18 +219,21 @@ impl Scene {
         timeout: Duration,
     ) -> bool {
         let grown = |_: &Cluster| {
-            let all = partitions.iter().all(|index| self.has_grown(*index, ends));
-            all.then_some(())
+            let now = self.ends();
+            let is_there = |index: &&usize| **index < now.len().min(ends.len());
+            let mut there = partitions.iter().filter(is_there);
+            there.all(|index| now[*index] > ends[*index]).then_some(())
         };
         self.cluster.wait(timeout, grown).is_some()
     }
 
-    /// Whether a partition has a record beyond `ends`, or is gone.
-    pub(crate) fn has_grown(&self, partition: usize, ends: &[i64]) -> bool {
-        match (self.ends().get(partition), ends.get(partition)) {
-            (Some(now), Some(then)) => now > then,
-            _ => true,
-        }
+    /// Whether one of these partitions has grown beyond `ends`.
+    pub(crate) fn any_has_grown(&self, partitions: &[usize], ends: &[i64]) -> bool {
+        let now = self.ends();
+        let mut there = partitions
+            .iter()
+            .filter(|index| **index < now.len().min(ends.len()));
+        there.any(|index| now[*index] > ends[*index])
     }
 
     pub(crate) fn sick_partitions(&self) -> &[usize] {
