@@ -171,3 +171,103 @@ fn shorten(writes: Vec<Bytes>, bytes: usize) -> Vec<Bytes> {
     }
     kept
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANSWER: &[u8] = b"\0\0\0\x08\0\0\0\x07body";
+
+    fn dressed(faults: &[Fault]) -> Dressed {
+        let each = faults.iter().map(|fault| (fault, 0));
+        dress(Bytes::from_static(ANSWER), each)
+    }
+
+    fn sent(faults: &[Fault]) -> Vec<u8> {
+        dressed(faults).writes.concat()
+    }
+
+    fn text(text: &'static [u8]) -> Bytes {
+        Bytes::from_static(text)
+    }
+
+    #[test]
+    fn the_length_tells_the_truth_about_what_is_left() {
+        let faults = [Fault::Truncate(6), Fault::Trailing(text(b"!"))];
+        assert_eq!(sent(&faults), b"\0\0\0\x07\0\0\0\x07bo!");
+    }
+
+    #[test]
+    fn bytes_change_in_the_order_of_injection() {
+        let faults = [Fault::Trailing(text(b"!")), Fault::Truncate(6)];
+        assert_eq!(sent(&faults), b"\0\0\0\x06\0\0\0\x07bo");
+    }
+
+    #[test]
+    fn a_lie_about_the_length_lasts() {
+        let faults = [
+            Fault::Announce(1),
+            Fault::Trailing(text(b"!")),
+            Fault::WrongCorrelation(-8),
+        ];
+        assert_eq!(sent(&faults), b"\0\0\0\x01\xff\xff\xff\xffbody!");
+    }
+
+    #[test]
+    fn nothing_is_too_short_to_be_mangled() {
+        let faults = [
+            Fault::Truncate(0),
+            Fault::WrongCorrelation(1),
+            Fault::Corrupt { bits: 9, seed: 1 },
+            Fault::Overwrite {
+                at: 3,
+                bytes: text(b"over"),
+            },
+        ];
+        assert_eq!(sent(&faults), b"\0\0\0\0");
+        assert!(dress(Bytes::new(), faults.iter().map(|fault| (fault, 0))).writes[0].len() == 4);
+    }
+
+    #[test]
+    fn all_bits_are_flipped_at_most_once() {
+        let faults = [Fault::Corrupt {
+            bits: u32::MAX,
+            seed: 1,
+        }];
+        let flipped: Vec<u8> = ANSWER[LENGTH..].iter().map(|byte| !byte).collect();
+        assert_eq!(sent(&faults)[LENGTH..], flipped);
+    }
+
+    #[test]
+    fn zeros_fill_up_to_the_length_that_is_announced() {
+        let length = 3 * ZEROS.len() as u32 + 5;
+        let sent = sent(&[Fault::Flood(length)]);
+        assert_eq!(sent[..LENGTH], length.to_be_bytes());
+        assert_eq!(sent[LENGTH..12], ANSWER[LENGTH..]);
+        assert_eq!(sent.len(), LENGTH + length as usize);
+        assert!(sent[12..].iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn a_short_flood_leaves_the_answer_as_it_is() {
+        assert_eq!(sent(&[Fault::Flood(3)]), ANSWER);
+    }
+
+    #[test]
+    fn the_earliest_cut_ends_all_copies() {
+        let faults = [Fault::CutOff(20), Fault::Twice, Fault::CutOff(14)];
+        let dressed = dressed(&faults);
+        assert_eq!(dressed.writes.concat(), b"\0\0\0\x08\0\0\0\x07body\0\0");
+        assert_eq!(dressed.then, Then::Close);
+    }
+
+    #[test]
+    fn other_faults_leave_bytes_alone() {
+        let faults = [Fault::CloseAfter, Fault::SwapWithNext, Fault::LeaderHints];
+        let answer = dressed(&faults);
+        assert_eq!(
+            (answer.writes.concat(), answer.then),
+            (ANSWER.to_vec(), Then::GoOn)
+        );
+    }
+}

@@ -262,8 +262,9 @@ pub enum Fault {
     // Of attempts to connect; present connections are closed. They cannot be counted.
     /// Nobody listens: connecting is refused.
     Refuse,
-    /// Packets vanish: connecting takes for ever. At withdrawal the system of a client that still
-    /// tries gets through at its next attempt, which may take a second or more.
+    /// Packets vanish: connecting takes for ever. Who connects in the very moment of injection may get
+    /// through and hears nothing. At withdrawal the system of a client that still tries gets through at
+    /// its next attempt, which may take a second or more.
     BlackHole,
 }
 

@@ -198,3 +198,93 @@ impl Struck {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(rules: impl IntoIterator<Item = Rule>) -> Plan {
+        let struck = (1..).zip(rules).map(|(id, rule)| Struck {
+            id: FaultId(id),
+            turn: 0,
+            rule: Arc::new(rule),
+        });
+        Plan::new(struck.collect())
+    }
+
+    fn whole(faults: impl IntoIterator<Item = Fault>) -> Plan {
+        plan(faults.into_iter().map(Rule::new))
+    }
+
+    #[test]
+    fn no_faults_change_nothing() {
+        let plan = Plan::default();
+        let answer = Bytes::from_static(b"\0\0\0\x02ok");
+        assert_eq!(plan.error(), None);
+        assert_eq!(
+            (plan.before(), plan.after(), plan.swap()),
+            (None, None, None)
+        );
+        assert_eq!(plan.throttle(), Duration::ZERO);
+        assert_eq!(plan.dress(answer.clone()).writes, [answer]);
+    }
+
+    #[test]
+    fn of_what_excludes_each_other_the_first_counts() {
+        let plan = whole([
+            Fault::AppliedError(ResponseError::RequestTimedOut),
+            Fault::IgnoreBefore,
+            Fault::Error(ResponseError::NotEnoughReplicas),
+            Fault::CloseBefore,
+            Fault::ResetAfter,
+            Fault::HalfClose,
+        ]);
+        assert_eq!(plan.error(), Some((ResponseError::RequestTimedOut, true)));
+        assert_eq!(plan.before(), Some(End::Ignore));
+        assert_eq!(plan.after(), Some(End::Reset));
+    }
+
+    #[test]
+    fn times_add_up_and_each_goes_with_its_fault() {
+        let plan = whole([
+            Fault::Delay(Duration::from_secs(1)),
+            Fault::DelayBefore(Duration::from_secs(2)),
+            Fault::Delay(Duration::from_secs(3)),
+            Fault::Throttle(Duration::from_secs(4)),
+            Fault::Throttle(Duration::MAX),
+            Fault::ClockSkew(5),
+            Fault::ClockSkew(-7),
+        ]);
+        let wait = |id, seconds| Wait {
+            fault: FaultId(id),
+            time: Duration::from_secs(seconds),
+        };
+        assert_eq!(plan.waits_after(), [wait(1, 1), wait(3, 3)]);
+        assert_eq!(plan.waits_before(), [wait(2, 2)]);
+        assert_eq!(plan.throttle(), Duration::MAX);
+        assert_eq!(plan.clock_skew_ms("calls", 0), -2);
+    }
+
+    #[test]
+    fn what_concerns_one_partition_concerns_no_other() {
+        let refused = ResponseError::NotEnoughReplicas;
+        let plan = plan(
+            [
+                Fault::Error(refused),
+                Fault::ClockSkew(5),
+                Fault::LeaderHints,
+            ]
+            .map(|fault| Rule::new(fault).partition("calls", 1)),
+        );
+        assert_eq!(plan.error(), None);
+        for (topic, partition, concerned) in
+            [("calls", 1, true), ("calls", 0, false), ("other", 1, false)]
+        {
+            let error = concerned.then_some((refused, false));
+            assert_eq!(plan.partition_error(topic, partition), error);
+            let skew = if concerned { 5 } else { 0 };
+            assert_eq!(plan.clock_skew_ms(topic, partition), skew);
+            assert_eq!(plan.leader_hints(topic, partition), concerned);
+        }
+    }
+}

@@ -347,3 +347,171 @@ impl Rule {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::ResponseError;
+
+    use super::*;
+
+    const REFUSED: ResponseError = ResponseError::NotEnoughReplicas;
+
+    fn error() -> Rule {
+        Rule::new(Fault::Error(REFUSED))
+    }
+
+    fn strikes(faults: &mut Faults, node: i32, api: ApiKey) -> bool {
+        faults.plan(node, api, &[]).error().is_some()
+    }
+
+    #[test]
+    fn a_rule_matches_what_it_is_narrowed_to() {
+        let mut faults = Faults::default();
+        faults.inject(error().node(2).api(ApiKey::Produce));
+        assert!(strikes(&mut faults, 2, ApiKey::Produce));
+        assert!(!strikes(&mut faults, 1, ApiKey::Produce));
+        assert!(!strikes(&mut faults, 2, ApiKey::Metadata));
+    }
+
+    #[test]
+    fn a_fault_of_one_api_does_not_count_requests_of_others() {
+        let mut faults = Faults::default();
+        let id = faults.inject(Rule::new(Fault::PartitionCount(1)));
+        faults.plan(1, ApiKey::Produce, &[]);
+        assert_eq!(faults.struck(id), 0);
+        faults.plan(1, ApiKey::Metadata, &[]);
+        assert_eq!(faults.struck(id), 1);
+    }
+
+    #[test]
+    fn skipped_requests_are_let_through_and_the_count_runs_out() {
+        let mut faults = Faults::default();
+        let id = faults.inject(error().after(2).times(3));
+        let struck: Vec<bool> = (0..8)
+            .map(|_| strikes(&mut faults, 1, ApiKey::Produce))
+            .collect();
+        assert_eq!(
+            struck,
+            [false, false, true, true, true, false, false, false]
+        );
+        assert_eq!(faults.struck(id), 3);
+        assert!(faults.in_force(id), "until it is withdrawn");
+    }
+
+    #[test]
+    fn a_rule_that_strikes_no_time_strikes_never() {
+        let mut faults = Faults::default();
+        faults.inject(error().times(0));
+        assert!(!strikes(&mut faults, 1, ApiKey::Produce));
+    }
+
+    #[test]
+    fn a_withdrawn_rule_is_over_and_the_others_are_not() {
+        let mut faults = Faults::default();
+        let first = faults.inject(error());
+        let second = faults.inject(Rule::new(Fault::CloseAfter));
+        faults.withdraw(first);
+        let plan = faults.plan(1, ApiKey::Produce, &[]);
+        assert!(plan.error().is_none() && plan.after().is_some());
+        assert!(!faults.in_force(first) && faults.in_force(second));
+        faults.withdraw_all();
+        assert!(!faults.in_force(second));
+    }
+
+    #[test]
+    fn partitions_are_asked_for_when_a_rule_that_matches_needs_them() {
+        let mut faults = Faults::default();
+        faults.inject(error());
+        assert!(!faults.ask_concerns(1, ApiKey::Produce));
+        faults.inject(error().api(ApiKey::Produce).partition("calls", 1));
+        assert!(faults.ask_concerns(1, ApiKey::Produce));
+        assert!(!faults.ask_concerns(1, ApiKey::Metadata));
+    }
+
+    #[test]
+    fn a_rule_for_a_partition_counts_the_requests_that_concern_it_once_each() {
+        let mut faults = Faults::default();
+        let id = faults.inject(error().partition("calls", 1));
+        let about = |topic: &str, partition| (topic.to_owned(), partition);
+        for (concerns, struck) in [
+            (vec![], 0),
+            (vec![about("calls", Some(0)), about("other", Some(1))], 0),
+            (vec![about("calls", Some(1)), about("calls", Some(1))], 1),
+            (vec![about("calls", None)], 2),
+            (vec![about("other", None)], 2),
+        ] {
+            faults.plan(1, ApiKey::Produce, &concerns);
+            assert_eq!(faults.struck(id), struck, "{concerns:?}");
+        }
+    }
+
+    #[test]
+    fn equal_requests_in_equal_order_get_equal_plans() {
+        let play = || {
+            let mut faults = Faults::default();
+            faults.inject(error().after(1).times(2));
+            faults.inject(Rule::new(Fault::Delay(Duration::MAX)).api(ApiKey::Produce));
+            faults.inject(Rule::new(Fault::Corrupt { bits: 1, seed: 3 }).after(2));
+            let apis = [ApiKey::Produce, ApiKey::Metadata, ApiKey::Produce];
+            apis.map(|api| format!("{:?}", faults.plan(1, api, &[])))
+        };
+        assert_eq!(play(), play());
+    }
+
+    #[test]
+    fn connections_are_counted_in_their_order_present_ones_first() {
+        let mut faults = Faults::default();
+        for connection in [3, 1, 2] {
+            faults.connected(connection, 1);
+        }
+        faults.connected(4, 2);
+        faults.inject(Rule::new(Fault::NeverRead).node(1).after(1).times(3));
+        for connection in [5, 6] {
+            faults.connected(connection, 1);
+        }
+        let blind: Vec<u64> = (1..=6)
+            .filter(|connection| faults.habits(*connection).never_read)
+            .collect();
+        assert_eq!(blind, [2, 3, 5]);
+    }
+
+    #[test]
+    fn faults_of_new_connections_doom_present_ones() {
+        let mut faults = Faults::default();
+        faults.connected(1, 1);
+        faults.connected(2, 2);
+        faults.inject(Rule::new(Fault::CloseOnAccept).node(1));
+        assert!(faults.is_doomed(1) && !faults.is_doomed(2));
+        assert!(!faults.habits(1).close_on_accept);
+        faults.disconnected(1);
+        assert!(!faults.has_doomed(1));
+        faults.connected(3, 1);
+        assert!(faults.habits(3).close_on_accept && !faults.is_doomed(3));
+    }
+
+    #[test]
+    fn a_downgrade_closes_connections_when_it_begins_and_when_it_ends() {
+        let mut faults = Faults::default();
+        let id = faults.inject(Rule::new(Fault::Downgrade(Profile::KAFKA_2_8)).node(1));
+        assert_eq!(faults.profile(1), Some(Profile::KAFKA_2_8));
+        assert_eq!(faults.profile(2), None);
+        faults.connected(1, 1);
+        assert!(!faults.has_doomed(1));
+        faults.withdraw(id);
+        assert!(faults.has_doomed(1));
+    }
+
+    #[test]
+    fn every_injection_and_withdrawal_is_told() {
+        let mut faults = Faults::default();
+        let mut told = faults.watch();
+        let id = faults.inject(error());
+        assert!(told.has_changed().unwrap());
+        told.mark_unchanged();
+        faults.withdraw(id);
+        assert!(told.has_changed().unwrap());
+        told.mark_unchanged();
+        faults.withdraw(id);
+        assert!(!told.has_changed().unwrap(), "it was over already");
+    }
+}

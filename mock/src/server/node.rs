@@ -8,7 +8,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::{self, Instant};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,6 +25,8 @@ const BACKLOG: u32 = 1024;
 const RECEIVE_BUFFER: u32 = 128 * 1024;
 /// After a connection could not be taken: most likely there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// A connection is in the queue a little later than its own side thinks.
+const QUEUE_PAUSE: Duration = Duration::from_millis(1);
 /// A child process that is just being started holds copies of our listeners until it runs its own
 /// program: for so long the address is taken.
 const REBIND_PATIENCE: Duration = Duration::from_secs(2);
@@ -87,12 +91,17 @@ pub(super) struct Node {
     present: Reach,
     /// Addresses at which nobody listens.
     doors: Vec<Door>,
-    /// Addresses whose queue of new connections is full: the system lets further ones wait for ever.
-    holes: Vec<(TcpListener, TcpStream)>,
+    holes: Vec<Hole>,
     /// Addresses that the node had once: they refuse as long as it exists.
     left: Vec<Door>,
     listeners: Tasks,
     connections: Tasks,
+}
+
+/// An address whose queue of new connections is full: the system lets further ones wait for ever.
+struct Hole {
+    listener: TcpListener,
+    filler: TcpSocket,
 }
 
 /// Tasks that are ended together. All clones start and end the same ones.
@@ -194,8 +203,12 @@ impl Node {
         if wanted == self.present {
             return Ok(());
         }
-        self.shut().await?;
-        self.treat_doors(wanted).await?;
+        if (self.present, wanted) == (Reach::BlackHole, Reach::Open) {
+            self.fill_holes()?;
+        } else {
+            self.shut().await?;
+            self.treat_doors(wanted).await?;
+        }
         self.present = wanted;
         Ok(())
     }
@@ -222,25 +235,42 @@ impl Node {
     }
 
     fn open(&mut self) -> io::Result<()> {
-        for door in self.doors.drain(..) {
-            let listener = door.socket.listen(BACKLOG)?;
-            let accept = accept(
-                listener,
-                self.id,
-                self.shared.clone(),
-                self.connections.clone(),
-            );
-            self.listeners.start(accept);
+        for door in mem::take(&mut self.doors) {
+            self.listen(door.socket.listen(BACKLOG)?, None);
         }
         Ok(())
     }
 
+    /// Who is still trying to connect gets through: there is no moment in which it would be refused.
+    fn fill_holes(&mut self) -> io::Result<()> {
+        for Hole { listener, filler } in mem::take(&mut self.holes) {
+            rustix::net::listen(&listener, BACKLOG.cast_signed())?;
+            self.listen(listener, Some(filler.local_addr()?));
+        }
+        Ok(())
+    }
+
+    /// `filler`: a client that is none.
+    fn listen(&self, listener: TcpListener, filler: Option<SocketAddr>) {
+        let (shared, connections) = (self.shared.clone(), self.connections.clone());
+        self.listeners
+            .start(accept(listener, filler, self.id, shared, connections));
+    }
+
     async fn swallow(&mut self) -> io::Result<()> {
-        for door in self.doors.drain(..) {
+        for door in mem::take(&mut self.doors) {
             // The shortest queue there is takes one.
             let listener = door.socket.listen(0)?;
-            let filler = TcpStream::connect(door.address).await?;
-            self.holes.push((listener, filler));
+            let filler = Door::new(self.any_address())?.socket;
+            match rustix::net::connect(&filler, &door.address) {
+                Ok(()) | Err(Errno::INPROGRESS) => {}
+                Err(error) => return Err(error.into()),
+            }
+            // A client that is quicker fills it just as well, and is served after the fault.
+            while !has_queue(&listener)? {
+                time::sleep(QUEUE_PAUSE).await;
+            }
+            self.holes.push(Hole { listener, filler });
         }
         Ok(())
     }
@@ -288,9 +318,23 @@ impl Tasks {
     }
 }
 
-async fn accept(listener: TcpListener, node: i32, shared: Arc<Shared>, connections: Tasks) {
+/// Whether a connection could be accepted.
+fn has_queue(listener: &TcpListener) -> io::Result<bool> {
+    let mut listener = [PollFd::new(listener, PollFlags::IN)];
+    let now = Timespec::default();
+    Ok(rustix::event::poll(&mut listener, Some(&now))? > 0)
+}
+
+async fn accept(
+    listener: TcpListener,
+    filler: Option<SocketAddr>,
+    node: i32,
+    shared: Arc<Shared>,
+    connections: Tasks,
+) {
     loop {
         match listener.accept().await {
+            Ok((_, peer)) if Some(peer) == filler => {}
             Ok((stream, peer)) => {
                 let registered = Registered::new(node, shared.clone());
                 let number = registered.number();

@@ -62,6 +62,26 @@ fn connecting_takes_for_ever_until_withdrawal() {
 }
 
 #[test]
+fn clients_that_keep_connecting_do_not_get_in_the_way_of_a_black_hole() {
+    let cluster = cluster();
+    let sick = cluster.address(1);
+    thread::scope(|scope| {
+        let changes = scope.spawn(|| {
+            for _ in 0..10 {
+                let fault = cluster.inject(Rule::new(Fault::BlackHole));
+                cluster.withdraw(fault);
+                served(sick);
+            }
+        });
+        // They stay connected: ports that were used are rare for a while.
+        let mut connections = Vec::new();
+        while !changes.is_finished() && connections.len() < 500 {
+            connections.extend(TcpStream::connect_timeout(&sick, Duration::from_millis(1)));
+        }
+    });
+}
+
+#[test]
 fn of_two_ways_not_to_be_reached_the_first_counts() {
     let cluster = cluster();
     let refuse = cluster.inject(Rule::new(Fault::Refuse));
