@@ -26,7 +26,8 @@ usage: cargo xtask COMMAND
   fuzz [--seconds S] [TARGET]
                        the fuzz targets, one after another, 60 s each unless told otherwise
   bench                what publishing costs its caller, in time and in instructions
-  chaos [--minutes M | --messages N] [--rate R] [--seed S] [--only kill|pause|stop] [--kafka VERSION]
+  chaos [--minutes M | --messages N] [--rate R] [--seed S] [--only kill|pause|stop]
+        [--kafka VERSION]
                        publishes to three nodes that are killed, paused and stopped in turn, and
                        accounts for every message; 2 minutes at 5000/s unless told otherwise
   faults [--seconds S] [--only NAME | --pairs N [--seed S]] [--at-once N]

@@ -47,6 +47,7 @@ fn lock(path: &Path) -> Result<File> {
 mod tests {
     use std::path::PathBuf;
     use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
     use std::{env, process, thread};
 
     use super::*;
@@ -55,14 +56,22 @@ mod tests {
     fn it_is_made_once_however_many_ask() {
         let folder = Folder::new("once");
         let path = folder.0.join("jars-1.2.3");
-        let made = AtomicU32::new(0);
+        let (asking, made) = (AtomicU32::new(0), AtomicU32::new(0));
         let make = |partial: &Path| {
             made.fetch_add(1, Ordering::Relaxed);
+            // Long enough for the others to come in, too, if anything let them.
+            while asking.load(Ordering::Relaxed) < 8 {
+                thread::yield_now();
+            }
+            thread::sleep(Duration::from_millis(20));
             fs::write(partial, "whole").map_err(Error::io("writing"))
         };
         thread::scope(|scope| {
             for _ in 0..8 {
-                scope.spawn(|| once(&path, make).unwrap());
+                scope.spawn(|| {
+                    asking.fetch_add(1, Ordering::Relaxed);
+                    once(&path, make).unwrap();
+                });
             }
         });
         assert_eq!(made.into_inner(), 1);

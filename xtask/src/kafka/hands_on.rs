@@ -414,7 +414,7 @@ impl fmt::Display for Node {
 
 #[cfg(test)]
 mod tests {
-    use std::process::{Command, Stdio};
+    use std::process::{Child, Command, Stdio};
     use std::thread;
     use std::time::{Duration, Instant};
 
@@ -433,21 +433,30 @@ mod tests {
     #[test]
     fn a_node_is_known_by_its_command_line_and_may_be_paused() {
         let properties = node(0, 1).layout.properties();
-        let mut child = Command::new("sh")
+        let child = Command::new("sh")
             .args(["-c", "read -r _"])
             .arg(properties)
             .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let node = node(child.id(), 1);
+            .spawn();
+        let mut child = Killed(child.unwrap());
+        let node = node(child.0.id(), 1);
         wait_for(&node, NodeState::Running);
 
         node.signal(Signal::STOP).unwrap();
         wait_for(&node, NodeState::Paused);
 
-        child.kill().unwrap();
-        child.wait().unwrap();
+        child.0.kill().unwrap();
+        child.0.wait().unwrap();
         assert_eq!(node.state(), NodeState::Down);
+    }
+
+    /// A child that is not left over when a test fails.
+    struct Killed(Child);
+
+    impl Drop for Killed {
+        fn drop(&mut self) {
+            self.0.kill().unwrap();
+        }
     }
 
     fn wait_for(node: &Node, state: NodeState) {

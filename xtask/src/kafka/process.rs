@@ -171,6 +171,7 @@ pub(super) fn java(layout: &Layout) -> Result<Command> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::os::unix::process::ExitStatusExt;
     use std::{env, fs, process};
 
@@ -203,10 +204,19 @@ mod tests {
 
     #[test]
     fn a_paused_process_can_be_ended_in_order() {
-        let mut sleeper = sleeper();
-        signal(sleeper.id(), Signal::STOP).unwrap();
-        let status = end_child(&mut sleeper, Signal::TERM).unwrap();
-        assert_eq!(status.signal(), Some(Signal::TERM.as_raw()));
+        // As Java does, it has something to do on SIGTERM: only then the signal waits.
+        let mut child = Command::new("sh")
+            .args(["-c", "trap 'exit 7' TERM; echo ready; read -r _"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut ready = [0; 6];
+        child.stdout.take().unwrap().read_exact(&mut ready).unwrap();
+
+        signal(child.id(), Signal::STOP).unwrap();
+        let status = end_child(&mut child, Signal::TERM).unwrap();
+        assert_eq!(status.code(), Some(7), "{status}");
     }
 
     fn sleeper() -> Child {

@@ -55,11 +55,8 @@ fn ask(address: SocketAddr, nodes: &[i32]) -> io::Result<()> {
     let Some(view) = View::read(&mut Fields(&metadata)) else {
         return Err(io::Error::other("a cut-off Metadata answer"));
     };
-    if let Some(missing) = nodes.iter().find(|node| !view.brokers.contains(node)) {
-        return Err(io::Error::other(format!("node {missing} is not known yet")));
-    }
-    if view.controller < 0 {
-        return Err(io::Error::other("no controller yet"));
+    if let Some(lacking) = view.lacks(nodes) {
+        return Err(io::Error::other(lacking));
     }
     let init = exchange(&mut stream, INIT_PRODUCER_ID_V0)?;
     match init_producer_id_error(&mut Fields(&init)) {
@@ -99,6 +96,14 @@ struct View {
 }
 
 impl View {
+    /// What is lacking for these nodes to be a cluster.
+    fn lacks(&self, nodes: &[i32]) -> Option<String> {
+        if let Some(missing) = nodes.iter().find(|node| !self.brokers.contains(node)) {
+            return Some(format!("node {missing} is not known yet"));
+        }
+        (self.controller < 0).then(|| "no controller yet".to_owned())
+    }
+
     /// Reads a Metadata v4 answer.
     fn read(answer: &mut Fields<'_>) -> Option<Self> {
         let (_correlation, _throttle) = (answer.i32()?, answer.i32()?);
@@ -165,6 +170,18 @@ mod tests {
             controller: 1,
         };
         assert_eq!(View::read(&mut Fields(METADATA)), Some(view));
+    }
+
+    #[test]
+    fn a_cluster_lacks_nodes_that_it_does_not_know_and_a_controller() {
+        let view = |controller| View {
+            brokers: vec![1, 3],
+            controller,
+        };
+        assert_eq!(view(3).lacks(&[3, 1]), None);
+        let lacking = view(3).lacks(&[1, 2, 3]).unwrap();
+        assert!(lacking.contains("node 2"), "{lacking}");
+        assert!(view(-1).lacks(&[1]).unwrap().contains("controller"));
     }
 
     #[test]
