@@ -37,6 +37,9 @@ pub(crate) struct Fault {
     pub(crate) everywhere: bool,
     wakes_per_second: u32,
     percent_of_a_core: u32,
+    /// The largest answer in bytes, where it is large: it is held until it is whole, as long as
+    /// `receive.message.max.bytes` allows it.
+    pub(crate) answer: u64,
     /// The most lines on standard error: a line for each address, when it fails and when it is
     /// back, and a few for what else there is.
     pub(crate) log_lines: usize,
@@ -354,6 +357,7 @@ pub(crate) static FAULTS: &[Fault] = &[
     .flow_is(Flow::Stutters)
     .recovers_after(Recovery::Request)
     .unreadable(ApiKey::Produce)
+    .answers_with(64 << 20)
     .costs_percent_of_a_core(40),
     Fault::new("wrong_correlation", Thing::Answers, |scene| {
         scene.produce(Mock::WrongCorrelation(1_000))
@@ -616,6 +620,7 @@ impl Fault {
             everywhere: false,
             wakes_per_second: 0,
             percent_of_a_core: 5,
+            answer: 0,
             log_lines: 10,
         }
     }
@@ -678,6 +683,11 @@ impl Fault {
 
     const fn costs_percent_of_a_core(mut self, percent: u32) -> Self {
         self.percent_of_a_core = percent;
+        self
+    }
+
+    const fn answers_with(mut self, bytes: u64) -> Self {
+        self.answer = bytes;
         self
     }
 

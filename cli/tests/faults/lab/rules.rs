@@ -74,11 +74,7 @@ impl Broken {
             most_cpu.as_micros(),
             "microseconds of CPU time",
         );
-        self.at_most(
-            outcome.growth,
-            case.limits.budget() + CONSTANT,
-            "bytes of memory",
-        );
+        self.at_most(outcome.growth, most_memory(case), "bytes of memory");
         let most_connections = case.limits.most_connections(outcome.held);
         self.at_most(outcome.connections, most_connections, "connections");
     }
@@ -123,8 +119,16 @@ fn most_switches(case: &Case, outcome: &Outcome) -> u64 {
         + wakes.sum::<u64>()
 }
 
-/// What the producer may take beyond its budget: buffers of sockets and pipes, what `publish` keeps
-/// for each message under way, pages of the program that are touched first when something fails.
+fn most_memory(case: &Case) -> u64 {
+    let answers = case.faults.iter().map(|fault| fault.answer);
+    let answer = answers.max().unwrap_or(0);
+    // Of the next answer, as much as the system's buffer holds is read along.
+    case.limits.budget() + CONSTANT + answer + answer / 4
+}
+
+/// What the producer may take beyond its budget and an answer: buffers of sockets and pipes, what
+/// `publish` keeps for each message under way, pages of the program that are touched first when
+/// something fails.
 const CONSTANT: u64 = 2 << 20;
 
 /// A message is read, sent, answered and reported; each of these wakes a thread or two.
