@@ -5,6 +5,7 @@ mod connecting;
 mod delivery;
 mod ending;
 mod expiry;
+mod faults;
 mod hostile;
 mod limits;
 mod log;

@@ -177,6 +177,13 @@ fn act(random: &mut Rng, world: &mut World, topics: &[Arc<Topic>]) {
                 ..topic.partitions[0]
             });
         }
+        99 if random.bool() => {
+            let id = broker(random, world);
+            match world.cluster.broker(id).reads {
+                true => world.cluster.broker(id).reads = false,
+                false => world.read_on(id),
+            }
+        }
         _ => {
             let id = broker(random, world);
             world.say_unasked(id, vec![random.u8(..); random.usize(..20)]);
@@ -207,7 +214,7 @@ fn publish(random: &mut Rng, world: &mut World, topics: &[Arc<Topic>]) {
 }
 
 fn script(random: &mut Rng, world: &mut World) {
-    let fault = match random.u8(..14) {
+    let fault = match random.u8(..18) {
         0 => Fault::Refuse(pick(
             random,
             [
@@ -234,6 +241,9 @@ fn script(random: &mut Rng, world: &mut World) {
         8 => Fault::Truncate(random.usize(..30)),
         9 => Fault::WrongCorrelation,
         10 => Fault::LeaveOut,
+        11 => Fault::AnswerThenClose,
+        12 => Fault::Repeat,
+        13 => Fault::Overtaken,
         _ => Fault::Obey,
     };
     let api = pick(random, [Produce, Produce, Produce, Metadata, ApiVersions]);
@@ -260,6 +270,9 @@ fn heal(world: &mut World) {
         broker.reach = Reach::Up;
         broker.latency = Duration::ZERO;
         broker.forget_script();
+    }
+    for id in 1..=world.cluster.brokers.len() as i32 {
+        world.read_on(id);
     }
     for name in ["t", "u"] {
         for index in 0..world.cluster.topics[name].partitions.len() {

@@ -7,7 +7,7 @@ use kafka_protocol::messages::produce_response::PartitionProduceResponse;
 use kafka_protocol::messages::{MetadataRequest, ProduceRequest};
 
 use crate::client::{
-    API_VERSIONS, Client, METADATA, PATIENCE, PRODUCE, cluster, cluster_of, hello, metadata,
+    API_VERSIONS, Client, METADATA, PATIENCE, PRODUCE, cluster, cluster_of, frame, hello, metadata,
     produce, settle, stored,
 };
 
@@ -270,9 +270,7 @@ fn requests_that_follow_a_close_in_flight_are_lost() {
     let cluster = cluster();
     let mut client = Client::to(&cluster, 1);
     cluster.inject(on_produce(Fault::CloseAfter).after(1).times(1));
-    for _ in 0..5 {
-        client.send(PRODUCE, &produce(&[0]));
-    }
+    client.send_bytes(&frame(PRODUCE, 1, &produce(&[0])).repeat(5));
     assert_eq!(next_code(&mut client).1, 0);
     client.assert_ends();
     assert_eq!(stored(&cluster, 0), 2);

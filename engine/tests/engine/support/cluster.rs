@@ -6,10 +6,10 @@ use std::time::Duration;
 use kafka_engine::settings::Endpoint;
 use kafka_engine::time::Time;
 use kafka_wire::message::{
-    ApiKey, ApiVersion, ApiVersionsRequest, ApiVersionsResponse, MetadataBroker, MetadataPartition,
-    MetadataRequest, MetadataResponse, MetadataTopic, ProducePartitionResponse, ProduceRequest,
-    ProduceResponse, ProduceTopicResponse, Records, RequestHeader, decode_request_header,
-    encode_response,
+    ApiKey, ApiVersion, ApiVersionsRequest, ApiVersionsResponse, LeaderIdAndEpoch, MetadataBroker,
+    MetadataPartition, MetadataRequest, MetadataResponse, MetadataTopic, NodeEndpoint,
+    ProducePartitionResponse, ProduceRequest, ProduceResponse, ProduceTopicResponse, Records,
+    RequestHeader, decode_request_header, encode_response,
 };
 use kafka_wire::record::read_batch;
 use kafka_wire::{ErrorCode, Message, Reader, Uuid, VersionRange};
@@ -18,6 +18,8 @@ use kafka_wire::{ErrorCode, Message, Reader, Uuid, VersionRange};
 pub(crate) struct Cluster {
     pub(crate) brokers: BTreeMap<i32, Broker>,
     pub(crate) topics: BTreeMap<String, TopicLog>,
+    /// Topics that were deleted, or made anew under another id.
+    former: Vec<(String, TopicLog)>,
     /// Addresses that lead to brokers, and that no broker advertises.
     pub(crate) aliases: BTreeMap<Endpoint, i32>,
     /// Addresses at which connecting takes for ever.
@@ -30,6 +32,8 @@ pub(crate) struct Cluster {
     pub(crate) log_append_time: Option<i64>,
     /// Whether Metadata lists brokers that cannot be reached.
     pub(crate) lists_the_dead: bool,
+    /// Whether answers to Produce name the leader where it is another one (KIP-951).
+    pub(crate) hints: bool,
     /// What every answer says that has a throttle time.
     pub(crate) throttle_ms: i32,
     /// Metadata requests: when, by which broker, and for which topics.
@@ -49,6 +53,8 @@ pub(crate) struct Broker {
     /// What it says that it speaks; an API that is missing here is not offered.
     pub(crate) offers: HashMap<ApiKey, VersionRange>,
     faults: HashMap<ApiKey, VecDeque<Fault>>,
+    /// What goes wrong with every request of an API for which there is no script, in turns.
+    habits: HashMap<ApiKey, VecDeque<Fault>>,
 }
 
 /// What becomes of attempts to connect.
@@ -147,12 +153,14 @@ impl Cluster {
         Self {
             brokers: (1..=brokers).map(|id| (id, Broker::new(id))).collect(),
             topics: BTreeMap::new(),
+            former: Vec::new(),
             aliases: BTreeMap::new(),
             black_holes: BTreeSet::new(),
             topic_errors: BTreeMap::new(),
             auto_create: None,
             log_append_time: None,
             lists_the_dead: false,
+            hints: false,
             throttle_ms: 0,
             questions: Vec::new(),
             produced: Vec::new(),
@@ -180,6 +188,11 @@ impl Cluster {
         self.topics.insert(name.into(), topic);
     }
 
+    pub(crate) fn delete(&mut self, name: &str) {
+        let former = self.topics.remove_entry(name);
+        self.former.extend(former);
+    }
+
     pub(crate) fn broker(&mut self, id: i32) -> &mut Broker {
         self.brokers.get_mut(&id).expect("a broker of this cluster")
     }
@@ -193,9 +206,24 @@ impl Cluster {
         &self.topics[topic].partitions[index].log
     }
 
+    /// What there is, or was before the topic was deleted, at a place.
+    pub(crate) fn at_offset(
+        &self,
+        topic: &str,
+        index: usize,
+        offset: i64,
+    ) -> impl Iterator<Item = &Logged> {
+        let topics = self.topics.iter();
+        let former = self.former.iter().map(|(name, log)| (name, log));
+        let named = topics.chain(former).filter(move |(name, _)| *name == topic);
+        named.filter_map(move |(_, topic)| topic.partitions.get(index)?.log.get(offset as usize))
+    }
+
     /// The opaques of all records in all logs.
     pub(crate) fn everything_logged(&self) -> HashSet<u64> {
-        let partitions = self.topics.values().flat_map(|topic| &topic.partitions);
+        let former = self.former.iter().map(|(_, topic)| topic);
+        let topics = self.topics.values().chain(former);
+        let partitions = topics.flat_map(|topic| &topic.partitions);
         let records = partitions.flat_map(|partition| &partition.log);
         records.map(|logged| logged.opaque).collect()
     }
@@ -376,6 +404,7 @@ impl Cluster {
         fault: &Fault,
         now: Time,
     ) -> Option<Vec<u8>> {
+        let hints = self.hints && header.version >= 10;
         let mut seen = BTreeSet::new();
         let mut batches = Vec::new();
         let mut topics = Vec::new();
@@ -399,11 +428,22 @@ impl Cluster {
                     Some(name) => self.append(id, name, partition.index, records, fault),
                     None => (ErrorCode::UNKNOWN_TOPIC_ID, -1),
                 };
+                let leader = name.as_ref().filter(|_| hints && !code.is_ok());
+                let leader = leader.and_then(|name| {
+                    let partition = self.topics[name].partitions.get(partition.index as usize)?;
+                    let leader_epoch = partition.epoch;
+                    let leader_id = partition.leader?;
+                    Some(LeaderIdAndEpoch {
+                        leader_id,
+                        leader_epoch,
+                    })
+                });
                 partitions.push(ProducePartitionResponse {
                     index: partition.index,
                     error_code: code,
                     base_offset,
                     log_append_time_ms: self.log_append_time.unwrap_or(-1),
+                    current_leader: leader.unwrap_or_default(),
                     ..ProducePartitionResponse::default()
                 });
             }
@@ -423,10 +463,18 @@ impl Cluster {
         if matches!(fault, Fault::LeaveOut) {
             topics.clear();
         }
+        let brokers = self.brokers.iter().filter(|_| hints);
         let mut response = ProduceResponse {
             topics,
+            node_endpoints: brokers
+                .map(|(id, broker)| NodeEndpoint {
+                    node_id: *id,
+                    host: &broker.endpoint.host,
+                    port: broker.endpoint.port.into(),
+                    rack: None,
+                })
+                .collect(),
             throttle_time_ms: self.throttle_ms,
-            ..ProduceResponse::default()
         };
         if let Fault::Misreport(misreport) = fault {
             misreport(&mut response);
@@ -473,6 +521,7 @@ impl Broker {
                 .map(|api| (api, api.versions()))
                 .collect(),
             faults: HashMap::new(),
+            habits: HashMap::new(),
         }
     }
 
@@ -481,13 +530,26 @@ impl Broker {
         self.faults.entry(api).or_default().extend(faults);
     }
 
+    /// Lets all requests of an API go wrong; in turns, if that was asked for before.
+    pub(crate) fn always(&mut self, api: ApiKey, fault: Fault) {
+        self.habits.entry(api).or_default().push_back(fault);
+    }
+
     pub(crate) fn forget_script(&mut self) {
         self.faults.clear();
+        self.habits.clear();
     }
 
     fn next_fault(&mut self, api: ApiKey) -> Fault {
         let script = self.faults.get_mut(&api);
-        script.and_then(VecDeque::pop_front).unwrap_or(Fault::Obey)
+        let scripted = script.and_then(VecDeque::pop_front);
+        let habits = self.habits.get_mut(&api);
+        let habit = || {
+            let habits = habits?;
+            habits.rotate_left(1);
+            habits.back().cloned()
+        };
+        scripted.or_else(habit).unwrap_or(Fault::Obey)
     }
 }
 

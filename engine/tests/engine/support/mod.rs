@@ -7,4 +7,4 @@ mod world;
 
 pub(crate) use clock::START_MS;
 pub(crate) use cluster::{Cluster, Fault, PartitionLog, Reach, endpoint};
-pub(crate) use world::{Message, World, millis, secs};
+pub(crate) use world::{Message, Outcome, World, millis, secs};

@@ -449,8 +449,10 @@ impl World {
             return assert_eq!(acks, Acks::None, "only acks=0 has no offset");
         };
         let partition = delivered.partition as usize;
-        let logged = &self.cluster.log(sent.topic.name(), partition)[offset as usize];
-        assert_eq!(logged.opaque, opaque, "at the reported offset");
+        let name = sent.topic.name();
+        let mut there = self.cluster.at_offset(name, partition, offset);
+        let logged = there.find(|logged| logged.opaque == opaque);
+        let logged = logged.expect("it is at the reported offset");
         assert!(logged.key == sent.key && logged.value == sent.value);
         assert!(sent.timestamp.is_none_or(|t| t == logged.timestamp));
     }
