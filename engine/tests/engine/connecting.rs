@@ -6,7 +6,7 @@ use kafka_engine::settings::{Settings, TopicSettings};
 use kafka_wire::ApiKey::{self, ApiVersions, Metadata, Produce};
 use kafka_wire::{ErrorCode, VersionRange};
 
-use crate::support::{Cluster, Fault, Message, Reach, World, endpoint, millis, secs};
+use kafka_sim::{Cluster, Fault, Message, Reach, World, endpoint, millis, secs};
 
 /// The waits between connects to a host, in milliseconds.
 fn waits(world: &World, host: &str) -> Vec<u64> {

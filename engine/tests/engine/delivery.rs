@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kafka_engine::settings::{Acks, Settings, TopicSettings};
 use kafka_wire::ApiKey;
 
-use crate::support::{Cluster, Message, Reach, START_MS, World, millis, secs};
+use kafka_sim::{Cluster, Message, Reach, START_MS, World, millis, secs};
 
 #[test]
 fn every_message_gets_one_report_with_the_offset_where_it_is() {

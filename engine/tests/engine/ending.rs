@@ -6,7 +6,7 @@ use kafka_engine::settings::Settings;
 use kafka_wire::ApiKey::Produce;
 use kafka_wire::ErrorCode;
 
-use crate::support::{Cluster, Fault, Message, Reach, World, millis, secs};
+use kafka_sim::{Cluster, Fault, Message, Reach, World, millis, secs};
 
 const QUEUED: Purge = Purge {
     queued: true,

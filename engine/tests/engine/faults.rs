@@ -13,8 +13,8 @@ use kafka_wire::ApiKey::{self, ApiVersions, Metadata, Produce};
 use kafka_wire::message::MetadataResponse;
 use kafka_wire::{ErrorCode, VersionRange};
 
-use crate::support::{Cluster, Fault, Message, Outcome, Reach, START_MS, World};
-use crate::support::{endpoint, millis, secs};
+use kafka_sim::{Cluster, Fault, Message, Outcome, Reach, START_MS, World};
+use kafka_sim::{endpoint, millis, secs};
 
 /// How many pairs the ordinary run draws; this variable asks for more.
 const PAIRS: u64 = 20;

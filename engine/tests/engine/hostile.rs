@@ -8,7 +8,7 @@ use kafka_wire::message::{
 };
 use kafka_wire::{ErrorCode, Uuid, VersionRange};
 
-use crate::support::{Cluster, Fault, Message, Reach, World, millis, secs};
+use kafka_sim::{Cluster, Fault, Message, Reach, World, millis, secs};
 
 /// What the log says of broker 1 after its next answer went wrong. Broker 2 must not notice, and
 /// nothing must be lost.

@@ -4,7 +4,7 @@ use kafka_engine::settings::{Settings, TopicSettings};
 use kafka_wire::ApiKey::{ApiVersions, Metadata, Produce};
 use kafka_wire::ErrorCode;
 
-use crate::support::{Cluster, Fault, Message, Reach, World, endpoint, millis, secs};
+use kafka_sim::{Cluster, Fault, Message, Reach, World, endpoint, millis, secs};
 
 /// Two brokers that work, each with a partition of `t`.
 fn working() -> World {

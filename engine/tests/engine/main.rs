@@ -15,5 +15,4 @@ mod outcomes;
 mod random;
 mod retry;
 mod stuck;
-mod support;
 mod topics;

@@ -4,7 +4,7 @@ use kafka_engine::settings::{Settings, TopicSettings};
 use kafka_wire::ApiKey::{Metadata, Produce};
 use kafka_wire::{ErrorCode, VersionRange};
 
-use crate::support::{Cluster, Fault, Message, Reach, World, millis, secs};
+use kafka_sim::{Cluster, Fault, Message, Reach, World, millis, secs};
 
 /// How many Metadata requests there are while `world` runs for 100 seconds.
 fn questions_in_100_s(world: &mut World) -> usize {

@@ -4,7 +4,7 @@ use kafka_engine::settings::Settings;
 use kafka_wire::ApiKey::Produce;
 use kafka_wire::ErrorCode;
 
-use crate::support::{Cluster, Fault, Message, Reach, World, millis, secs};
+use kafka_sim::{Cluster, Fault, Message, Reach, World, millis, secs};
 
 /// Every message is a batch of its own.
 fn one_by_one() -> Settings {

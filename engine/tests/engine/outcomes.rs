@@ -3,7 +3,7 @@
 use kafka_engine::error::DeliveryError;
 use kafka_engine::settings::{ReportMode, Settings, TopicSettings};
 
-use crate::support::{Cluster, Message, World, millis, secs};
+use kafka_sim::{Cluster, Message, World, millis, secs};
 
 /// One message that arrives and one that expires, both also with a future.
 fn publish_both(reports: ReportMode) -> World {

@@ -11,8 +11,8 @@ use kafka_engine::settings::{Acks, Settings, TopicSettings};
 use kafka_wire::ApiKey::{self, ApiVersions, Metadata, Produce};
 use kafka_wire::{ErrorCode, VersionRange};
 
-use crate::support::{Cluster, Fault, Message, PartitionLog, Reach, World};
-use crate::support::{endpoint, millis, secs};
+use kafka_sim::{Cluster, Fault, Message, PartitionLog, Reach, World};
+use kafka_sim::{endpoint, millis, secs};
 
 const SEEDS: u64 = 150;
 const STEPS: usize = 150;

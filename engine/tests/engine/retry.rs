@@ -5,7 +5,7 @@ use kafka_engine::settings::{Settings, TopicSettings};
 use kafka_wire::ApiKey::{Metadata, Produce};
 use kafka_wire::ErrorCode;
 
-use crate::support::{Cluster, Fault, Message, Reach, World, millis, secs};
+use kafka_sim::{Cluster, Fault, Message, Reach, World, millis, secs};
 
 #[test]
 fn a_batch_refused_by_a_former_leader_goes_to_the_new_one() {

@@ -9,7 +9,7 @@ use kafka_engine::error::{DeliveryError, Persisted, Place, PublishError};
 use kafka_engine::settings::{Acks, Settings, TopicSettings};
 use kafka_wire::ApiKey::Produce;
 
-use crate::support::{Cluster, Message, World, millis, secs};
+use kafka_sim::{Cluster, Message, World, millis, secs};
 
 const ALL_ACKS: [Acks; 3] = [Acks::None, Acks::Leader, Acks::All];
 

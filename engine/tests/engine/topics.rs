@@ -4,7 +4,7 @@ use kafka_engine::error::{DeliveryError, Persisted, Place, PublishError};
 use kafka_engine::settings::{Acks, Settings, TopicSettings};
 use kafka_wire::ErrorCode;
 
-use crate::support::{Cluster, Message, Reach, World, millis, secs};
+use kafka_sim::{Cluster, Message, Reach, World, millis, secs};
 
 #[test]
 fn an_unknown_topic_fails_after_topic_propagation_max_and_only_then() {

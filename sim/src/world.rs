@@ -19,9 +19,9 @@ use kafka_wire::Message as _;
 use kafka_wire::message::{ProduceRequest, decode_request_header};
 use kafka_wire::record::Header;
 
-use super::clock::ManualClock;
-use super::cluster::{Cluster, Reach, Reply, endpoint};
-use super::log::Log;
+use crate::clock::ManualClock;
+use crate::cluster::{Cluster, Reach, Reply, endpoint};
+use crate::log::Log;
 
 /// No message may be without its outcome for longer than its time-out and this.
 const LATENESS: Duration = Duration::from_millis(50);
@@ -36,17 +36,22 @@ const TURNS_AT_ONCE: u64 = 100;
 /// Connects while time stands still: more than there are brokers and bootstrap addresses.
 const CONNECTS_AT_ONCE: u64 = 60;
 
-pub(crate) struct World {
-    pub(crate) accumulator: Arc<Accumulator>,
-    pub(crate) cluster: Cluster,
-    pub(crate) outcomes: BTreeMap<u64, Outcome>,
-    pub(crate) log: Log,
+/// An engine, a cluster, and virtual time.
+pub struct World {
+    /// The publishers' side of the engine.
+    pub accumulator: Arc<Accumulator>,
+    /// What the engine talks to.
+    pub cluster: Cluster,
+    /// What is known of each message, by its opaque.
+    pub outcomes: BTreeMap<u64, Outcome>,
+    /// What the engine has said.
+    pub log: Log,
     /// Connections that were asked for, and when.
-    pub(crate) connects: Vec<(Duration, String)>,
+    pub connects: Vec<(Duration, String)>,
     /// Requests that were written: when, to which broker, and of which API.
-    pub(crate) requests: Vec<(Duration, i32, ApiKey)>,
+    pub requests: Vec<(Duration, i32, ApiKey)>,
     /// Whether reports are taken as soon as they are there.
-    pub(crate) takes_reports: bool,
+    pub takes_reports: bool,
     engine: Engine,
     clock: ManualClock,
     rest: Time,
@@ -60,21 +65,28 @@ pub(crate) struct World {
 
 /// A message to publish; what is not set is as in [`Message::default`].
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Message {
-    pub(crate) key: Option<Vec<u8>>,
+pub struct Message {
+    /// Its key.
+    pub key: Option<Vec<u8>>,
     /// Length of the value, whose bytes follow from the opaque; `None` is a tombstone.
-    pub(crate) size: Option<usize>,
-    pub(crate) partition: Option<i32>,
-    pub(crate) timestamp: Option<i64>,
-    pub(crate) waited_for: bool,
+    pub size: Option<usize>,
+    /// The partition to write it to; otherwise one is chosen.
+    pub partition: Option<i32>,
+    /// When it was created, in milliseconds since 1970; otherwise now.
+    pub timestamp: Option<i64>,
+    /// Whether its outcome goes to a [`Completion`] instead of a report.
+    pub waited_for: bool,
 }
 
 /// What became of a message, and when that was known.
 #[derive(Clone, Debug)]
-pub(crate) struct Outcome {
-    pub(crate) at: Duration,
-    pub(crate) partition: i32,
-    pub(crate) result: report::Outcome,
+pub struct Outcome {
+    /// When it was known.
+    pub at: Duration,
+    /// The partition that it was meant for.
+    pub partition: i32,
+    /// What became of it.
+    pub result: report::Outcome,
 }
 
 struct Link {
@@ -122,11 +134,12 @@ struct Books {
 
 impl World {
     /// An engine that knows `b1` only, about to find the cluster.
-    pub(crate) fn new(cluster: Cluster, settings: Settings) -> Self {
+    pub fn new(cluster: Cluster, settings: Settings) -> Self {
         Self::seeded(cluster, settings, 1)
     }
 
-    pub(crate) fn seeded(cluster: Cluster, mut settings: Settings, seed: u64) -> Self {
+    /// The same, with a seed for everything that the engine draws.
+    pub fn seeded(cluster: Cluster, mut settings: Settings, seed: u64) -> Self {
         if settings.bootstrap.is_empty() {
             settings.bootstrap = vec![endpoint("b1")];
         }
@@ -158,11 +171,13 @@ impl World {
 
     // What an application does.
 
-    pub(crate) fn topic(&mut self, name: &str) -> Arc<Topic> {
+    /// Opens a topic with default settings.
+    pub fn topic(&mut self, name: &str) -> Arc<Topic> {
         self.topic_with(name, &TopicSettings::default())
     }
 
-    pub(crate) fn topic_with(&mut self, name: &str, settings: &TopicSettings) -> Arc<Topic> {
+    /// Opens a topic.
+    pub fn topic_with(&mut self, name: &str, settings: &TopicSettings) -> Arc<Topic> {
         self.books.topics += 1;
         let (topic, wake) = self.accumulator.topic(name, settings);
         self.rouse(wake);
@@ -170,12 +185,13 @@ impl World {
     }
 
     /// Publishes, and returns the opaque by which everything here names the message.
-    pub(crate) fn publish(&mut self, topic: &Arc<Topic>, message: &Message) -> u64 {
+    pub fn publish(&mut self, topic: &Arc<Topic>, message: &Message) -> u64 {
         self.try_publish(topic, message)
             .expect("an acceptable message")
     }
 
-    pub(crate) fn publish_many(
+    /// Publishes the same `count` times, and returns the opaques.
+    pub fn publish_many(
         &mut self,
         topic: &Arc<Topic>,
         count: usize,
@@ -184,7 +200,8 @@ impl World {
         (0..count).map(|_| self.publish(topic, message)).collect()
     }
 
-    pub(crate) fn try_publish(
+    /// Publishes, and returns the opaque, or why the message was not accepted.
+    pub fn try_publish(
         &mut self,
         topic: &Arc<Topic>,
         message: &Message,
@@ -195,11 +212,7 @@ impl World {
     }
 
     /// Publishes while the I/O thread is busy elsewhere. Returns whether it would be roused, too.
-    pub(crate) fn publish_unnoticed(
-        &mut self,
-        topic: &Arc<Topic>,
-        message: &Message,
-    ) -> (u64, Wake) {
+    pub fn publish_unnoticed(&mut self, topic: &Arc<Topic>, message: &Message) -> (u64, Wake) {
         self.append(topic, message).expect("an acceptable message")
     }
 
@@ -240,18 +253,21 @@ impl World {
         Ok((opaque, wake))
     }
 
-    pub(crate) fn begin_flush(&mut self) {
+    /// Has nothing linger until the accumulator is told that the flush is over.
+    pub fn begin_flush(&mut self) {
         let wake = self.accumulator.begin_flush();
         self.rouse(wake);
     }
 
-    pub(crate) fn purge(&mut self, purge: Purge) {
+    /// Gives up what `purge` names.
+    pub fn purge(&mut self, purge: Purge) {
         self.engine.purge(purge, self.clock.now());
         self.something_happened();
         self.turn();
     }
 
-    pub(crate) fn close(&mut self) -> Vec<Undelivered> {
+    /// Ends the engine.
+    pub fn close(&mut self) -> Vec<Undelivered> {
         let undelivered = self.engine.close(self.clock.now());
         self.hear();
         undelivered
@@ -259,21 +275,19 @@ impl World {
 
     // Time.
 
-    pub(crate) fn elapsed(&self) -> Duration {
+    /// Since the start of the world.
+    pub fn elapsed(&self) -> Duration {
         self.clock.elapsed()
     }
 
-    pub(crate) fn run_for(&mut self, duration: Duration) {
+    /// Lets time pass.
+    pub fn run_for(&mut self, duration: Duration) {
         let end = self.clock.now().after(duration);
         while self.step(end) {}
     }
 
     /// Runs until `reached`, for `limit` at most; false if it was not reached.
-    pub(crate) fn run_until(
-        &mut self,
-        limit: Duration,
-        mut reached: impl FnMut(&Self) -> bool,
-    ) -> bool {
+    pub fn run_until(&mut self, limit: Duration, mut reached: impl FnMut(&Self) -> bool) -> bool {
         let end = self.clock.now().after(limit);
         loop {
             if reached(self) {
@@ -286,7 +300,7 @@ impl World {
     }
 
     /// Runs until everything accepted has its outcome.
-    pub(crate) fn run_dry(&mut self, limit: Duration) {
+    pub fn run_dry(&mut self, limit: Duration) {
         let dry = self.run_until(limit, |world| world.held() == 0);
         assert!(
             dry,
@@ -296,7 +310,7 @@ impl World {
     }
 
     /// Whether nothing at all is planned before `duration` is over.
-    pub(crate) fn sleeps_for(&self, duration: Duration) -> bool {
+    pub fn sleeps_for(&self, duration: Duration) -> bool {
         let first_mail = self.mail.keys().next().map_or(Time::NEVER, |(at, _)| *at);
         self.rest.min(first_mail) >= self.clock.now().after(duration)
     }
@@ -304,7 +318,7 @@ impl World {
     // Faults of brokers and network.
 
     /// Breaks a broker's connections; new ones go as `reach` says.
-    pub(crate) fn crash(&mut self, broker: i32, reach: Reach) {
+    pub fn crash(&mut self, broker: i32, reach: Reach) {
         self.cluster.broker(broker).reach = reach;
         for conn in self.conns_to(broker) {
             self.post(self.clock.now(), Mail::Closed(conn, "connection reset"));
@@ -312,7 +326,7 @@ impl World {
     }
 
     /// Has a broker read on.
-    pub(crate) fn read_on(&mut self, broker: i32) {
+    pub fn read_on(&mut self, broker: i32) {
         self.cluster.broker(broker).reads = true;
         for conn in self.conns_to(broker) {
             self.post(self.clock.now(), Mail::Writable(conn));
@@ -320,14 +334,14 @@ impl World {
     }
 
     /// Has what arrived from a broker be no frame at all.
-    pub(crate) fn garble(&mut self, broker: i32, what: &'static str) {
+    pub fn garble(&mut self, broker: i32, what: &'static str) {
         for conn in self.conns_to(broker) {
             self.post(self.clock.now(), Mail::Garbage(conn, what));
         }
     }
 
     /// Has a broker send something on each of its connections.
-    pub(crate) fn say_unasked(&mut self, broker: i32, frame: Vec<u8>) {
+    pub fn say_unasked(&mut self, broker: i32, frame: Vec<u8>) {
         for conn in self.conns_to(broker) {
             self.post(self.clock.now(), Mail::Answer(conn, frame.clone()));
         }
@@ -339,39 +353,44 @@ impl World {
     }
 
     /// How many requests of an API a broker was sent, answered or not.
-    pub(crate) fn requests_of(&self, api: ApiKey, broker: i32) -> usize {
+    pub fn requests_of(&self, api: ApiKey, broker: i32) -> usize {
         let requests = self.requests.iter();
         let matching = requests.filter(|(_, to, of)| (*to, *of) == (broker, api));
         matching.count()
     }
 
     /// Connections that are open or in the making.
-    pub(crate) fn connections(&self) -> usize {
+    pub fn connections(&self) -> usize {
         self.links.len()
     }
 
     // What came of it.
 
-    pub(crate) fn held(&self) -> u64 {
+    /// Messages without outcome.
+    pub fn held(&self) -> u64 {
         self.accumulator.balance().held
     }
 
-    pub(crate) fn offset(&self, opaque: u64) -> i64 {
+    /// Where a delivered message is.
+    pub fn offset(&self, opaque: u64) -> i64 {
         let delivered = self.outcomes[&opaque].result.as_ref();
         let delivered = delivered.expect("delivered");
         delivered.offset.expect("an offset")
     }
 
-    pub(crate) fn failure(&self, opaque: u64) -> &Failure {
+    /// Why a message failed, which it must have.
+    pub fn failure(&self, opaque: u64) -> &Failure {
         let outcome = self.outcomes.get(&opaque).expect("an outcome");
         outcome.result.as_ref().expect_err("failed")
     }
 
-    pub(crate) fn delivered(&self) -> usize {
+    /// How many messages were delivered.
+    pub fn delivered(&self) -> usize {
         self.outcomes.values().filter(|o| o.result.is_ok()).count()
     }
 
-    pub(crate) fn take_reports(&mut self) {
+    /// Takes the reports that are there, and checks them.
+    pub fn take_reports(&mut self) {
         let at = self.elapsed();
         let settled = self.accumulator.reports().take();
         for report in settled.into_iter().flatten() {
@@ -390,7 +409,7 @@ impl World {
 
     /// The end of a test: every message has exactly one outcome, which is true, came in time, and
     /// left nothing behind.
-    pub(crate) fn verify(&mut self) {
+    pub fn verify(&mut self) {
         self.take_reports();
         let balance = self.accumulator.balance();
         assert_eq!(balance.held, 0, "without outcome");
@@ -425,7 +444,7 @@ impl World {
 
     /// Delivered messages of a partition stand in the log in the order of their publication.
     /// With one writer per partition, that is the order of their opaques.
-    pub(crate) fn verify_order(&self) {
+    pub fn verify_order(&self) {
         let mut last = HashMap::new();
         for (opaque, outcome) in &self.outcomes {
             let Ok(Delivered {
@@ -506,7 +525,7 @@ impl World {
     // The driver's part.
 
     /// A caller rouses the I/O thread only when told to.
-    pub(crate) fn rouse(&mut self, wake: Wake) {
+    pub fn rouse(&mut self, wake: Wake) {
         self.something_happened();
         if wake == Wake::Yes {
             self.turn();
@@ -797,28 +816,31 @@ fn is_without_answer(frame: &[u8]) -> bool {
 
 impl Message {
     /// A value of so many bytes, and nothing else.
-    pub(crate) fn of(size: usize) -> Self {
+    pub fn of(size: usize) -> Self {
         Self {
             size: Some(size),
             ..Self::default()
         }
     }
 
-    pub(crate) fn to(self, partition: i32) -> Self {
+    /// The same for a partition.
+    pub fn to(self, partition: i32) -> Self {
         Self {
             partition: Some(partition),
             ..self
         }
     }
 
-    pub(crate) fn key(self, key: &str) -> Self {
+    /// The same with a key.
+    pub fn key(self, key: &str) -> Self {
         Self {
             key: Some(key.into()),
             ..self
         }
     }
 
-    pub(crate) fn waited_for(self) -> Self {
+    /// The same with a [`Completion`].
+    pub fn waited_for(self) -> Self {
         Self {
             waited_for: true,
             ..self
@@ -826,10 +848,12 @@ impl Message {
     }
 }
 
-pub(crate) fn millis(millis: u64) -> Duration {
+/// So many milliseconds.
+pub fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-pub(crate) fn secs(secs: u64) -> Duration {
+/// So many seconds.
+pub fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }

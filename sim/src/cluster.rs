@@ -14,44 +14,51 @@ use kafka_wire::message::{
 use kafka_wire::record::read_batch;
 use kafka_wire::{ErrorCode, Message, Reader, Uuid, VersionRange};
 
+/// Brokers, topics and their logs, and everything that goes wrong with them.
 #[derive(Debug)]
-pub(crate) struct Cluster {
-    pub(crate) brokers: BTreeMap<i32, Broker>,
-    pub(crate) topics: BTreeMap<String, TopicLog>,
+pub struct Cluster {
+    /// By id.
+    pub brokers: BTreeMap<i32, Broker>,
+    /// By name.
+    pub topics: BTreeMap<String, TopicLog>,
     /// Topics that were deleted, or made anew under another id.
     former: Vec<(String, TopicLog)>,
     /// Addresses that lead to brokers, and that no broker advertises.
-    pub(crate) aliases: BTreeMap<Endpoint, i32>,
+    pub aliases: BTreeMap<Endpoint, i32>,
     /// Addresses at which connecting takes for ever.
-    pub(crate) black_holes: BTreeSet<Endpoint>,
+    pub black_holes: BTreeSet<Endpoint>,
     /// What Metadata says of a topic instead of the truth.
-    pub(crate) topic_errors: BTreeMap<String, ErrorCode>,
+    pub topic_errors: BTreeMap<String, ErrorCode>,
     /// How many partitions a topic gets that is asked for and does not exist.
-    pub(crate) auto_create: Option<usize>,
+    pub auto_create: Option<usize>,
     /// Stamped on the records by the brokers, if set.
-    pub(crate) log_append_time: Option<i64>,
+    pub log_append_time: Option<i64>,
     /// Whether Metadata lists brokers that cannot be reached.
-    pub(crate) lists_the_dead: bool,
+    pub lists_the_dead: bool,
     /// Whether answers to Produce name the leader where it is another one (KIP-951).
-    pub(crate) hints: bool,
+    pub hints: bool,
     /// What every answer says that has a throttle time.
-    pub(crate) throttle_ms: i32,
+    pub throttle_ms: i32,
     /// Metadata requests: when, by which broker, and for which topics.
-    pub(crate) questions: Vec<(Time, i32, Vec<String>)>,
-    pub(crate) produced: Vec<Produced>,
+    pub questions: Vec<(Time, i32, Vec<String>)>,
+    /// Every Produce request that was understood.
+    pub produced: Vec<Produced>,
     last_topic_id: u8,
 }
 
+/// A broker, as others see it.
 #[derive(Debug)]
-pub(crate) struct Broker {
-    pub(crate) endpoint: Endpoint,
-    pub(crate) reach: Reach,
+pub struct Broker {
+    /// Where it listens, and what it advertises.
+    pub endpoint: Endpoint,
+    /// Whether it can be reached.
+    pub reach: Reach,
     /// Whether it reads what is written to it.
-    pub(crate) reads: bool,
+    pub reads: bool,
     /// How long every answer takes.
-    pub(crate) latency: Duration,
+    pub latency: Duration,
     /// What it says that it speaks; an API that is missing here is not offered.
-    pub(crate) offers: HashMap<ApiKey, VersionRange>,
+    pub offers: HashMap<ApiKey, VersionRange>,
     faults: HashMap<ApiKey, VecDeque<Fault>>,
     /// What goes wrong with every request of an API for which there is no script, in turns.
     habits: HashMap<ApiKey, VecDeque<Fault>>,
@@ -59,8 +66,10 @@ pub(crate) struct Broker {
 
 /// What becomes of attempts to connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reach {
+pub enum Reach {
+    /// Connections are made, requests answered.
     Up,
+    /// Nobody listens.
     Refuses,
     /// Takes connections, and never answers anything.
     Hangs,
@@ -68,16 +77,22 @@ pub(crate) enum Reach {
 
 /// What a broker does wrong with one request.
 #[derive(Clone, Debug)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// Nothing: for scripts that begin later.
     Obey,
+    /// Refuses every batch.
     Refuse(ErrorCode),
+    /// Takes every batch, and says that it did not.
     AppendThenRefuse(ErrorCode),
+    /// Answers so much later than it would.
     Slow(Duration),
     /// This request and every later one of the connection are never answered.
     Hang,
+    /// The same, after taking what there is to take.
     AppendThenHang,
+    /// Closes the connection instead of an answer.
     Close,
+    /// The same, after taking what there is to take.
     AppendThenClose,
     /// Answers as it should, and closes the connection right after.
     AnswerThenClose,
@@ -85,6 +100,7 @@ pub(crate) enum Fault {
     Say(Vec<u8>),
     /// Answers with the first so many bytes.
     Truncate(usize),
+    /// Answers to a request that was never asked.
     WrongCorrelation,
     /// Answers as if nothing had been asked for.
     LeaveOut,
@@ -102,36 +118,50 @@ pub(crate) enum Fault {
 
 /// A Produce request that was received.
 #[derive(Clone, Debug)]
-pub(crate) struct Produced {
-    pub(crate) at: Time,
-    pub(crate) broker: i32,
-    pub(crate) version: i16,
-    pub(crate) acks: i16,
+pub struct Produced {
+    /// When.
+    pub at: Time,
+    /// By which broker.
+    pub broker: i32,
+    /// Its version.
+    pub version: i16,
+    /// Its `acks`.
+    pub acks: i16,
     /// Topic, partition, records and bytes of each batch.
-    pub(crate) batches: Vec<(String, i32, usize, usize)>,
+    pub batches: Vec<(String, i32, usize, usize)>,
 }
 
+/// A topic.
 #[derive(Debug, Default)]
-pub(crate) struct TopicLog {
-    pub(crate) id: Uuid,
-    pub(crate) partitions: Vec<PartitionLog>,
+pub struct TopicLog {
+    /// Its id, which it shares with no topic before or after it.
+    pub id: Uuid,
+    /// By index.
+    pub partitions: Vec<PartitionLog>,
 }
 
+/// A partition.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct PartitionLog {
-    pub(crate) leader: Option<i32>,
-    pub(crate) epoch: i32,
-    pub(crate) log: Vec<Logged>,
+pub struct PartitionLog {
+    /// Who takes batches for it, if anybody does.
+    pub leader: Option<i32>,
+    /// How often the leader changed.
+    pub epoch: i32,
+    /// What was taken, in the order of offsets.
+    pub log: Vec<Logged>,
 }
 
 /// A record in a log; its place there is its offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Logged {
-    pub(crate) key: Option<Vec<u8>>,
-    pub(crate) value: Option<Vec<u8>>,
-    pub(crate) timestamp: i64,
+pub struct Logged {
+    /// Its key.
+    pub key: Option<Vec<u8>>,
+    /// Its value; `None` is a tombstone.
+    pub value: Option<Vec<u8>>,
+    /// When it was created, in milliseconds since 1970.
+    pub timestamp: i64,
     /// What the test published it with, from a header.
-    pub(crate) opaque: u64,
+    pub opaque: u64,
 }
 
 /// What a broker does about a request.
@@ -149,7 +179,7 @@ pub(crate) enum Reply {
 
 impl Cluster {
     /// Brokers 1 to `brokers`, at `b1:9092` and so on.
-    pub(crate) fn new(brokers: i32) -> Self {
+    pub fn new(brokers: i32) -> Self {
         Self {
             brokers: (1..=brokers).map(|id| (id, Broker::new(id))).collect(),
             topics: BTreeMap::new(),
@@ -168,13 +198,14 @@ impl Cluster {
         }
     }
 
-    pub(crate) fn with_topic(mut self, name: &str, partitions: usize) -> Self {
+    /// The same cluster with a topic.
+    pub fn with_topic(mut self, name: &str, partitions: usize) -> Self {
         self.create(name, partitions);
         self
     }
 
     /// Creates a topic, led by all brokers in turn.
-    pub(crate) fn create(&mut self, name: &str, partitions: usize) {
+    pub fn create(&mut self, name: &str, partitions: usize) {
         self.last_topic_id += 1;
         let ids: Vec<i32> = self.brokers.keys().copied().collect();
         let partition = |index: usize| PartitionLog {
@@ -188,26 +219,30 @@ impl Cluster {
         self.topics.insert(name.into(), topic);
     }
 
-    pub(crate) fn delete(&mut self, name: &str) {
+    /// Deletes a topic. What is in it still counts as logged.
+    pub fn delete(&mut self, name: &str) {
         let former = self.topics.remove_entry(name);
         self.former.extend(former);
     }
 
-    pub(crate) fn broker(&mut self, id: i32) -> &mut Broker {
+    /// The broker with an id, which must exist.
+    pub fn broker(&mut self, id: i32) -> &mut Broker {
         self.brokers.get_mut(&id).expect("a broker of this cluster")
     }
 
-    pub(crate) fn partition(&mut self, topic: &str, index: usize) -> &mut PartitionLog {
+    /// A partition, which must exist.
+    pub fn partition(&mut self, topic: &str, index: usize) -> &mut PartitionLog {
         let topic = self.topics.get_mut(topic).expect("an existing topic");
         &mut topic.partitions[index]
     }
 
-    pub(crate) fn log(&self, topic: &str, index: usize) -> &[Logged] {
+    /// The log of a partition, which must exist.
+    pub fn log(&self, topic: &str, index: usize) -> &[Logged] {
         &self.topics[topic].partitions[index].log
     }
 
     /// What there is, or was before the topic was deleted, at a place.
-    pub(crate) fn at_offset(
+    pub fn at_offset(
         &self,
         topic: &str,
         index: usize,
@@ -220,7 +255,7 @@ impl Cluster {
     }
 
     /// The opaques of all records in all logs.
-    pub(crate) fn everything_logged(&self) -> HashSet<u64> {
+    pub fn everything_logged(&self) -> HashSet<u64> {
         let former = self.former.iter().map(|(_, topic)| topic);
         let topics = self.topics.values().chain(former);
         let partitions = topics.flat_map(|topic| &topic.partitions);
@@ -229,19 +264,20 @@ impl Cluster {
     }
 
     /// The opaques in a partition's log, in its order.
-    pub(crate) fn opaques(&self, topic: &str, index: usize) -> Vec<u64> {
+    pub fn opaques(&self, topic: &str, index: usize) -> Vec<u64> {
         let log = self.log(topic, index).iter();
         log.map(|logged| logged.opaque).collect()
     }
 
-    pub(crate) fn lead(&mut self, topic: &str, index: usize, leader: Option<i32>) {
+    /// Gives a partition another leader.
+    pub fn lead(&mut self, topic: &str, index: usize, leader: Option<i32>) {
         let partition = self.partition(topic, index);
         partition.leader = leader;
         partition.epoch += 1;
     }
 
     /// Which broker listens there.
-    pub(crate) fn at(&self, endpoint: &Endpoint) -> Option<i32> {
+    pub fn at(&self, endpoint: &Endpoint) -> Option<i32> {
         let mut brokers = self.brokers.iter();
         let own = brokers.find(|(_, broker)| broker.endpoint == *endpoint);
         let own = own.map(|(id, _)| *id);
@@ -526,16 +562,17 @@ impl Broker {
     }
 
     /// Lets the next requests of an API go wrong, one after the other.
-    pub(crate) fn script(&mut self, api: ApiKey, faults: impl IntoIterator<Item = Fault>) {
+    pub fn script(&mut self, api: ApiKey, faults: impl IntoIterator<Item = Fault>) {
         self.faults.entry(api).or_default().extend(faults);
     }
 
     /// Lets all requests of an API go wrong; in turns, if that was asked for before.
-    pub(crate) fn always(&mut self, api: ApiKey, fault: Fault) {
+    pub fn always(&mut self, api: ApiKey, fault: Fault) {
         self.habits.entry(api).or_default().push_back(fault);
     }
 
-    pub(crate) fn forget_script(&mut self) {
+    /// Lets all requests go well again.
+    pub fn forget_script(&mut self) {
         self.faults.clear();
         self.habits.clear();
     }
@@ -553,7 +590,8 @@ impl Broker {
     }
 }
 
-pub(crate) fn endpoint(host: &str) -> Endpoint {
+/// Port 9092 of a host.
+pub fn endpoint(host: &str) -> Endpoint {
     Endpoint {
         host: host.into(),
         port: 9092,

@@ -10,7 +10,7 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 /// Keeps what is said on this thread for as long as it lives; what is for developers alone is
 /// dropped.
-pub(crate) struct Log {
+pub struct Log {
     lines: Lines,
     _guard: DefaultGuard,
 }
@@ -28,11 +28,12 @@ impl Log {
     }
 
     /// Each line: its level, its text, its fields.
-    pub(crate) fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         self.lines.lock().expect("nobody panics with it").clone()
     }
 
-    pub(crate) fn clear(&self) {
+    /// Forgets what was said.
+    pub fn clear(&self) {
         self.lines.lock().expect("nobody panics with it").clear();
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kafka_engine::time::{COARSE_RESOLUTION, Clock, Time};
 
 /// The wall clock at the start of every test, in milliseconds since 1970.
-pub(crate) const START_MS: i64 = 1_700_000_000_000;
+pub const START_MS: i64 = 1_700_000_000_000;
 
 /// Between two ticks of the coarse clock, so that it lags from the first reading on.
 const START: u64 = 1_000_003_500_000;

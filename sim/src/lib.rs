@@ -1,0 +1,14 @@
+//! A world for the engine: a clock that tests move, a cluster that keeps what it is sent or fails as
+//! told, and the way between them.
+
+mod clock;
+mod cluster;
+mod log;
+mod world;
+
+pub use clock::START_MS;
+pub use cluster::{
+    Broker, Cluster, Fault, Logged, PartitionLog, Produced, Reach, TopicLog, endpoint,
+};
+pub use log::Log;
+pub use world::{Message, Outcome, World, millis, secs};
