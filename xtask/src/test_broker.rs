@@ -104,7 +104,7 @@ impl TestBroker {
     }
 }
 
-/// A name as [`BROKER`] has it.
+/// A name as `EVENT_KAFKA_TEST_BROKER` has it.
 impl FromStr for TestBroker {
     type Err = Error;
 
