@@ -135,11 +135,26 @@ impl Acks {
     }
 }
 
-/// How a partition is chosen.
+/// How a partition is chosen: by chance, or by a hash of the key. What is said to stick goes to one
+/// random partition for [`Settings::sticky_linger`]; without that, each record draws its own.
+/// Partitions without a leader are drawn only where no other is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Partitioner {
-    /// CRC-32 of the key; records with a null or empty key stick to a random partition.
+    /// Any; records without a key stick.
+    Random,
+    /// CRC-32 of the key; one that is null or empty has a hash, too.
+    Consistent,
+    /// CRC-32 of the key; records with a null or empty key stick.
     ConsistentRandom,
+    /// MurmurHash2 of the key, as Kafka's Java clients compute it; one that is null or empty has a
+    /// hash, too.
+    Murmur2,
+    /// The same, but records without a key stick. What Java does.
+    Murmur2Random,
+    /// FNV-1a of the key, as Sarama computes it; one that is null or empty has a hash, too.
+    Fnv1a,
+    /// The same, but records without a key stick.
+    Fnv1aRandom,
 }
 
 /// Which outcomes are reported to the application.

@@ -1,9 +1,10 @@
 //! Running other programs.
 
 use std::env;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
 
 use xtask::{Error, Result, workspace_root};
 
@@ -50,6 +51,26 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
         return Err(Error::Failed(format!("`{line}` failed:\n{printed}{said}")));
     }
     Ok(printed)
+}
+
+/// Runs a command that is told something on its standard input, and returns the bytes that it prints.
+/// What it says besides goes where ours goes.
+pub(crate) fn output_for(command: &mut Command, input: &[u8]) -> Result<Vec<u8>> {
+    let line = line_of(command);
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().map_err(Error::io(&line))?;
+    let mut stdin = child.stdin.take().expect("it is piped");
+    let output = thread::scope(|scope| {
+        // A command that reads and prints in turns must not find its pipe full.
+        let told = scope.spawn(move || stdin.write_all(input));
+        let output = child.wait_with_output();
+        // One that ends without reading says why by its status.
+        let _ = told.join();
+        output
+    });
+    let output = output.map_err(Error::io(&line))?;
+    expect_success(&line, output.status)?;
+    Ok(output.stdout)
 }
 
 /// Runs a command and hands over every line that it prints, on either stream, as it comes.

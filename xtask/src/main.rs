@@ -7,6 +7,7 @@ mod containers;
 mod elf;
 mod faults;
 mod fuzz;
+mod golden;
 mod install;
 mod steps;
 mod tally;
@@ -33,6 +34,7 @@ usage: cargo xtask COMMAND
   faults [--seconds S] [--only NAME | --pairs N [--seed S]] [--at-once N]
                        the producer under every fault of the mock broker, as a table: what becomes of
                        messages, and what it costs; 30 s each unless told otherwise
+  golden partitioners  what librdkafka 2.16.0 does, written down for the tests that compare with it
   kafka up [--nodes 1|3] [--kafka VERSION] [--port P] [--partitions N] [--fresh]
                        a real Apache Kafka on loopback for hands-on work
   kafka kill|stop|pause|resume|restart NODE
@@ -62,6 +64,7 @@ fn run(arguments: &mut Arguments) -> Result<()> {
         Some("bench") => run_bench(arguments),
         Some("chaos") => run_chaos(arguments),
         Some("faults") => faults::print_table(arguments),
+        Some("golden") => golden::write(arguments),
         Some("kafka") => run_kafka(arguments),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");

@@ -123,13 +123,14 @@ impl Topic {
         core: &Arc<Core>,
     ) -> Self {
         let seed = core.seed ^ u64::from(slot) << 32;
+        let sticky_linger = core.settings.sticky_linger;
         Self {
             name,
+            chooser: Chooser::new(settings.partitioner, sticky_linger, seed),
             settings,
             slot,
             core: Arc::clone(core),
             route: ArcSwap::default(),
-            chooser: Chooser::new(core.settings.sticky_linger, seed),
             stage: Mutex::new(Stage::new(core)),
             delivered: AtomicU64::new(0),
             failed: AtomicU64::new(0),

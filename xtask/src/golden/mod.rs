@@ -1,0 +1,18 @@
+//! `cargo xtask golden WHAT`: asks librdkafka itself, and writes its answers down for the tests that
+//! compare with them.
+
+mod librdkafka;
+mod partitioners;
+
+use xtask::{Error, Result};
+
+use crate::arguments::Arguments;
+
+pub(crate) fn write(arguments: &mut Arguments) -> Result<()> {
+    let what = arguments.word();
+    arguments.finish()?;
+    match what.as_deref() {
+        Some("partitioners") => partitioners::write(),
+        _ => Err(Error::Usage("golden wants `partitioners`".to_owned())),
+    }
+}
