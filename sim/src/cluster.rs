@@ -6,13 +6,16 @@ use std::time::Duration;
 use kafka_engine::settings::Endpoint;
 use kafka_engine::time::Time;
 use kafka_wire::message::{
-    ApiKey, ApiVersion, ApiVersionsRequest, ApiVersionsResponse, LeaderIdAndEpoch, MetadataBroker,
-    MetadataPartition, MetadataRequest, MetadataResponse, MetadataTopic, NodeEndpoint,
-    ProducePartitionResponse, ProduceRequest, ProduceResponse, ProduceTopicResponse, Records,
-    RequestHeader, decode_request_header, encode_response,
+    ApiKey, ApiVersion, ApiVersionsRequest, ApiVersionsResponse, InitProducerIdRequest,
+    InitProducerIdResponse, LeaderIdAndEpoch, MetadataBroker, MetadataPartition, MetadataRequest,
+    MetadataResponse, MetadataTopic, NodeEndpoint, ProducePartitionResponse, ProduceRequest,
+    ProduceResponse, ProduceTopicResponse, RecordError, Records, RequestHeader,
+    decode_request_header, encode_response,
 };
-use kafka_wire::record::read_batch;
+use kafka_wire::record::{BatchHeader, read_batch};
 use kafka_wire::{ErrorCode, Message, Reader, Uuid, VersionRange};
+
+use crate::producers::{Producers, sequence_of};
 
 /// Brokers, topics and their logs, and everything that goes wrong with them.
 #[derive(Debug)]
@@ -39,6 +42,20 @@ pub struct Cluster {
     pub hints: bool,
     /// What every answer says that has a throttle time.
     pub throttle_ms: i32,
+    /// The largest batch that is taken (`message.max.bytes`).
+    pub max_batch_bytes: usize,
+    /// Messages, by opaque, that make a broker refuse their batch and name them (KIP-467).
+    pub invalid: BTreeSet<u64>,
+    /// What the next producer id will be.
+    pub next_producer_id: i64,
+    /// The epoch that producer ids begin with.
+    pub first_producer_epoch: i16,
+    /// Whether producers that a partition does not know have to begin with sequence 0, as they had
+    /// to before Kafka 2.5 (KIP-360).
+    pub refuses_strangers: bool,
+    /// The message that each sequence number stands for: topic, partition, producer id, epoch,
+    /// number.
+    numbered: HashMap<(Uuid, i32, i64, i16, i32), u64>,
     /// Metadata requests: when, by which broker, and for which topics.
     pub questions: Vec<(Time, i32, Vec<String>)>,
     /// Every Produce request that was understood.
@@ -129,6 +146,8 @@ pub struct Produced {
     pub acks: i16,
     /// Topic, partition, records and bytes of each batch.
     pub batches: Vec<(String, i32, usize, usize)>,
+    /// Producer id, epoch and first sequence number of each batch.
+    pub sequences: Vec<(i64, i16, i32)>,
 }
 
 /// A topic.
@@ -149,6 +168,8 @@ pub struct PartitionLog {
     pub epoch: i32,
     /// What was taken, in the order of offsets.
     pub log: Vec<Logged>,
+    /// Who wrote it.
+    pub producers: Producers,
 }
 
 /// A record in a log; its place there is its offset.
@@ -192,6 +213,12 @@ impl Cluster {
             lists_the_dead: false,
             hints: false,
             throttle_ms: 0,
+            max_batch_bytes: usize::MAX,
+            invalid: BTreeSet::new(),
+            next_producer_id: 1000,
+            first_producer_epoch: 0,
+            refuses_strangers: false,
+            numbered: HashMap::new(),
             questions: Vec::new(),
             produced: Vec::new(),
             last_topic_id: 0,
@@ -313,7 +340,13 @@ impl Cluster {
                 body.finish("Produce").expect("nothing behind it");
                 self.produce(id, &header, &request, &fault, now)
             }
-            ApiKey::InitProducerId => panic!("nobody asks for a producer id yet"),
+            ApiKey::InitProducerId => {
+                let request = InitProducerIdRequest::decode(&mut body, header.version);
+                let request = request.expect("an InitProducerId request");
+                body.finish("InitProducerId").expect("nothing behind it");
+                assert_eq!(request.transactional_id, None);
+                Some(self.producer_id(&header, &fault))
+            }
         };
         match (fault, answer) {
             (Fault::AppendThenHang, _) => Reply::Hang,
@@ -432,6 +465,26 @@ impl Cluster {
         }
     }
 
+    fn producer_id(&mut self, header: &RequestHeader<'_>, fault: &Fault) -> Vec<u8> {
+        let response = match fault {
+            Fault::Refuse(error_code) => InitProducerIdResponse {
+                error_code: *error_code,
+                producer_epoch: -1,
+                ..InitProducerIdResponse::default()
+            },
+            _ => {
+                self.next_producer_id += 1;
+                InitProducerIdResponse {
+                    producer_id: self.next_producer_id - 1,
+                    producer_epoch: self.first_producer_epoch,
+                    throttle_time_ms: self.throttle_ms,
+                    ..InitProducerIdResponse::default()
+                }
+            }
+        };
+        answer(header, &response, fault)
+    }
+
     fn produce(
         &mut self,
         id: i32,
@@ -442,7 +495,7 @@ impl Cluster {
     ) -> Option<Vec<u8>> {
         let hints = self.hints && header.version >= 10;
         let mut seen = BTreeSet::new();
-        let mut batches = Vec::new();
+        let (mut batches, mut sequences) = (Vec::new(), Vec::new());
         let mut topics = Vec::new();
         for topic in &request.topics {
             let by_id = |log: &TopicLog| log.id == topic.topic_id;
@@ -456,12 +509,18 @@ impl Cluster {
                 let Some(Records::Whole(bytes)) = partition.records else {
                     panic!("a batch in one piece");
                 };
-                let records = check_batch(bytes);
+                let (batch, records) = check_batch(bytes);
                 let place = (name.clone().unwrap_or_default(), partition.index);
                 assert!(seen.insert(place.clone()), "one batch of a partition");
                 batches.push((place.0, place.1, records.len(), bytes.len()));
+                sequences.push((batch.producer_id, batch.producer_epoch, batch.base_sequence));
+                let invalid = self.invalid_among(&records);
                 let (code, base_offset) = match &name {
-                    Some(name) => self.append(id, name, partition.index, records, fault),
+                    Some(_) if bytes.len() > self.max_batch_bytes => {
+                        (ErrorCode::MESSAGE_TOO_LARGE, -1)
+                    }
+                    Some(_) if !invalid.is_empty() => (ErrorCode::INVALID_RECORD, -1),
+                    Some(name) => self.append(id, name, partition.index, &batch, records, fault),
                     None => (ErrorCode::UNKNOWN_TOPIC_ID, -1),
                 };
                 let leader = name.as_ref().filter(|_| hints && !code.is_ok());
@@ -480,6 +539,7 @@ impl Cluster {
                     base_offset,
                     log_append_time_ms: self.log_append_time.unwrap_or(-1),
                     current_leader: leader.unwrap_or_default(),
+                    record_errors: invalid,
                     ..ProducePartitionResponse::default()
                 });
             }
@@ -495,6 +555,7 @@ impl Cluster {
             version: header.version,
             acks: request.acks,
             batches,
+            sequences,
         });
         if matches!(fault, Fault::LeaveOut) {
             topics.clear();
@@ -523,9 +584,11 @@ impl Cluster {
         broker: i32,
         topic: &str,
         index: i32,
+        batch: &BatchHeader,
         records: Vec<Logged>,
         fault: &Fault,
     ) -> (ErrorCode, i64) {
+        self.check_numbers(self.topics[topic].id, index, batch, &records);
         if let Fault::Refuse(code) = fault {
             return (*code, -1);
         }
@@ -536,11 +599,41 @@ impl Cluster {
         if partition.leader != Some(broker) {
             return (ErrorCode::NOT_LEADER_OR_FOLLOWER, -1);
         }
-        let base_offset = partition.log.len() as i64;
-        partition.log.extend(records);
+        let base_offset = match partition.producers.judge(batch, self.refuses_strangers) {
+            Err(code) => return (code, -1),
+            Ok(Some(written)) => written,
+            Ok(None) => {
+                let base_offset = partition.log.len() as i64;
+                partition.log.extend(records);
+                partition.producers.wrote(batch, base_offset);
+                base_offset
+            }
+        };
         match fault {
             Fault::AppendThenRefuse(code) => (*code, -1),
             _ => (ErrorCode::NONE, base_offset),
+        }
+    }
+
+    fn invalid_among(&self, records: &[Logged]) -> Vec<RecordError<'static>> {
+        let invalid = (0..)
+            .zip(records)
+            .filter(|(_, record)| self.invalid.contains(&record.opaque));
+        let named = invalid.map(|(batch_index, _)| RecordError {
+            batch_index,
+            message: Some("the test does not want it"),
+        });
+        named.collect()
+    }
+
+    /// A sequence number stands for one message, however often that is sent.
+    fn check_numbers(&mut self, topic: Uuid, index: i32, batch: &BatchHeader, records: &[Logged]) {
+        let (id, epoch) = (batch.producer_id, batch.producer_epoch);
+        for (position, record) in records.iter().enumerate().filter(|_| id >= 0) {
+            let number = sequence_of(batch, position);
+            let key = (topic, index, id, epoch, number);
+            let first = *self.numbered.entry(key).or_insert(record.opaque);
+            assert_eq!(first, record.opaque, "two messages are {key:?}");
         }
     }
 }
@@ -619,15 +712,18 @@ fn describe_partition((index, partition): (i32, &PartitionLog)) -> MetadataParti
     }
 }
 
-/// The records of a batch, after everything that a broker checks.
-fn check_batch(bytes: &[u8]) -> Vec<Logged> {
+/// A batch, after everything that a broker checks.
+fn check_batch(bytes: &[u8]) -> (BatchHeader, Vec<Logged>) {
     let (header, records) = read_batch(bytes).expect("a batch with the right checksum");
     assert_eq!(
         kafka_wire::record::BATCH_HEADER_LEN + records.len(),
         bytes.len(),
         "nothing behind the batch"
     );
-    assert_eq!((header.base_offset, header.producer_id), (0, -1));
+    assert_eq!(header.base_offset, 0);
+    let numbered = header.producer_id >= 0;
+    assert_eq!(numbered, header.producer_epoch >= 0);
+    assert_eq!(numbered, header.base_sequence >= 0);
     assert_eq!(header.last_offset_delta, header.record_count - 1);
     let records = header.read_records(records).expect("not compressed");
     let logged: Vec<Logged> = (0..)
@@ -647,5 +743,5 @@ fn check_batch(bytes: &[u8]) -> Vec<Logged> {
         .collect();
     let latest = logged.iter().map(|record| record.timestamp).max();
     assert_eq!(Some(header.max_timestamp), latest);
-    logged
+    (header, logged)
 }

@@ -4,6 +4,7 @@
 mod clock;
 mod cluster;
 mod log;
+mod producers;
 mod world;
 
 pub use clock::START_MS;
@@ -11,4 +12,5 @@ pub use cluster::{
     Broker, Cluster, Fault, Logged, PartitionLog, Produced, Reach, TopicLog, endpoint,
 };
 pub use log::Log;
+pub use producers::Producers;
 pub use world::{Message, Outcome, World, millis, secs};

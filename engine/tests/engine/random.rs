@@ -172,9 +172,11 @@ fn act(random: &mut Rng, world: &mut World, topics: &[Arc<Topic>]) {
         98 if !world.cluster.topics.contains_key("late") => world.cluster.create("late", 3),
         98 => {
             let topic = world.cluster.topics.get_mut("late").expect("made");
+            let PartitionLog { leader, epoch, .. } = topic.partitions[0];
             topic.partitions.push(PartitionLog {
-                log: Vec::new(),
-                ..topic.partitions[0]
+                leader,
+                epoch,
+                ..PartitionLog::default()
             });
         }
         99 if random.bool() => {
