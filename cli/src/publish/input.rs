@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::vec;
 
 use event_kafka::PublishError;
@@ -32,7 +32,7 @@ impl Input {
         } else if let Some(name) = &options.event {
             Ok(Self::list([Some(event(name, &options.param)?)]))
         } else if let Some(path) = &options.file {
-            let file = File::open(path).map_err(|error| Error::read(path, error))?;
+            let file = open_file(path).map_err(|error| Error::read(path, error))?;
             Ok(Self::Lines {
                 name: path.clone(),
                 reader: Box::new(BufReader::new(file)),
@@ -100,6 +100,15 @@ pub(super) enum Content {
     Tombstone,
     /// Nothing that could be published.
     TooLarge(PublishError),
+}
+
+/// A folder opens like a file and fails once it is read, when the producer is at work already.
+fn open_file(path: &Path) -> io::Result<File> {
+    let file = File::open(path)?;
+    if file.metadata()?.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    Ok(file)
 }
 
 /// Nobody says how long a line is before its end is there: what is too long passes by unkept.
