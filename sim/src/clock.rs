@@ -1,6 +1,6 @@
 //! A clock that stands still until a test moves it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use kafka_engine::time::{COARSE_RESOLUTION, Clock, Time};
@@ -12,17 +12,29 @@ pub const START_MS: i64 = 1_700_000_000_000;
 const START: u64 = 1_000_003_500_000;
 
 #[derive(Debug)]
-pub(crate) struct ManualClock(AtomicU64);
+pub(crate) struct ManualClock {
+    nanos: AtomicU64,
+    /// By how many milliseconds the wall clock was set forward.
+    wall_step: AtomicI64,
+}
 
 impl ManualClock {
     pub(crate) fn new() -> Self {
-        Self(AtomicU64::new(START))
+        Self {
+            nanos: AtomicU64::new(START),
+            wall_step: AtomicI64::new(0),
+        }
     }
 
     pub(crate) fn set(&self, now: Time) {
         assert!(now >= self.now(), "time runs one way");
         assert_ne!(now, Time::NEVER, "nothing is due, and nothing will happen");
-        self.0.store(now.as_nanos(), Ordering::Relaxed);
+        self.nanos.store(now.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// Sets the wall clock forward, or back.
+    pub(crate) fn step_wall(&self, millis: i64) {
+        self.wall_step.fetch_add(millis, Ordering::Relaxed);
     }
 
     /// Since the start of the test.
@@ -33,7 +45,7 @@ impl ManualClock {
 
 impl Clock for ManualClock {
     fn now(&self) -> Time {
-        Time::from_nanos(self.0.load(Ordering::Relaxed))
+        Time::from_nanos(self.nanos.load(Ordering::Relaxed))
     }
 
     /// Steps as Linux' `CLOCK_MONOTONIC_COARSE` does.
@@ -43,6 +55,7 @@ impl Clock for ManualClock {
     }
 
     fn wall_ms(&self) -> i64 {
-        START_MS + self.elapsed().as_millis() as i64
+        let step = self.wall_step.load(Ordering::Relaxed);
+        START_MS + step + self.elapsed().as_millis() as i64
     }
 }

@@ -1,5 +1,8 @@
 //! A cluster that keeps what it is sent: brokers that answer by the protocol, or fail by a script.
 
+mod replication;
+
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
@@ -15,7 +18,10 @@ use kafka_wire::message::{
 use kafka_wire::record::{BatchHeader, read_batch};
 use kafka_wire::{ErrorCode, Message, Reader, Uuid, VersionRange};
 
+use crate::census::Census;
 use crate::producers::{Producers, sequence_of};
+pub use replication::Election;
+use replication::{Lost, Picture};
 
 /// Brokers, topics and their logs, and everything that goes wrong with them.
 #[derive(Debug)]
@@ -40,6 +46,8 @@ pub struct Cluster {
     pub lists_the_dead: bool,
     /// Whether answers to Produce name the leader where it is another one (KIP-951).
     pub hints: bool,
+    /// How long followers take to copy what a leader appends; `acks=all` waits for that.
+    pub lag: Duration,
     /// What every answer says that has a throttle time.
     pub throttle_ms: i32,
     /// The largest batch that is taken (`message.max.bytes`).
@@ -60,6 +68,12 @@ pub struct Cluster {
     pub questions: Vec<(Time, i32, Vec<String>)>,
     /// Every Produce request that was understood.
     pub produced: Vec<Produced>,
+    /// Which faults and errors came to pass.
+    pub census: Census,
+    /// Messages that wait for their outcome, as the world counts them.
+    pub(crate) held: usize,
+    /// Records that elections took out of logs.
+    lost: Vec<Lost>,
     last_topic_id: u8,
 }
 
@@ -72,10 +86,16 @@ pub struct Broker {
     pub reach: Reach,
     /// Whether it reads what is written to it.
     pub reads: bool,
+    /// How many of the next requests are cut in the middle, together with their connections.
+    pub tears: usize,
+    /// How long every request is on its way.
+    pub distance: Duration,
     /// How long every answer takes.
     pub latency: Duration,
     /// What it says that it speaks; an API that is missing here is not offered.
     pub offers: HashMap<ApiKey, VersionRange>,
+    /// What it believes of leaders, if not the truth.
+    picture: Option<Picture>,
     faults: HashMap<ApiKey, VecDeque<Fault>>,
     /// What goes wrong with every request of an API for which there is no script, in turns.
     habits: HashMap<ApiKey, VecDeque<Fault>>,
@@ -133,6 +153,29 @@ pub enum Fault {
     Misreport(fn(&mut ProduceResponse<'_>)),
 }
 
+impl Fault {
+    /// What to call it where faults are counted.
+    fn name(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Obey | Self::Refuse(_) => return None,
+            Self::AppendThenRefuse(_) => "takes and refuses",
+            Self::Slow(_) => "slow",
+            Self::Hang => "never answers",
+            Self::AppendThenHang => "takes and never answers",
+            Self::Close => "closes",
+            Self::AppendThenClose => "takes and closes",
+            Self::AnswerThenClose => "answers and closes",
+            Self::Say(_) => "answers with other bytes",
+            Self::Truncate(_) => "truncated",
+            Self::WrongCorrelation => "another correlation id",
+            Self::LeaveOut => "leaves out what was asked",
+            Self::Repeat => "answers twice",
+            Self::Overtaken => "answers in the wrong order",
+            Self::Alter(_) | Self::Misstate(_) | Self::Misreport(_) => "lies",
+        })
+    }
+}
+
 /// A Produce request that was received.
 #[derive(Clone, Debug)]
 pub struct Produced {
@@ -170,6 +213,8 @@ pub struct PartitionLog {
     pub log: Vec<Logged>,
     /// Who wrote it.
     pub producers: Producers,
+    /// Up to where the log was when something was appended, and when the followers have that.
+    copied: Vec<(usize, Time)>,
 }
 
 /// A record in a log; its place there is its offset.
@@ -212,6 +257,7 @@ impl Cluster {
             log_append_time: None,
             lists_the_dead: false,
             hints: false,
+            lag: Duration::ZERO,
             throttle_ms: 0,
             max_batch_bytes: usize::MAX,
             invalid: BTreeSet::new(),
@@ -221,6 +267,9 @@ impl Cluster {
             numbered: HashMap::new(),
             questions: Vec::new(),
             produced: Vec::new(),
+            census: Census::default(),
+            held: 0,
+            lost: Vec::new(),
             last_topic_id: 0,
         }
     }
@@ -246,6 +295,12 @@ impl Cluster {
         self.topics.insert(name.into(), topic);
     }
 
+    /// Adds a partition to a topic, which must exist; the leader of its first one leads it.
+    pub fn add_partition(&mut self, name: &str) {
+        let topic = self.topics.get_mut(name).expect("an existing topic");
+        topic.partitions.push(topic.partitions[0].bare());
+    }
+
     /// Deletes a topic. What is in it still counts as logged.
     pub fn delete(&mut self, name: &str) {
         let former = self.topics.remove_entry(name);
@@ -269,7 +324,7 @@ impl Cluster {
     }
 
     /// What there is, or was before the topic was deleted, at a place.
-    pub fn at_offset(
+    pub(crate) fn at_offset(
         &self,
         topic: &str,
         index: usize,
@@ -281,13 +336,14 @@ impl Cluster {
         named.filter_map(move |(_, topic)| topic.partitions.get(index)?.log.get(offset as usize))
     }
 
-    /// The opaques of all records in all logs.
-    pub fn everything_logged(&self) -> HashSet<u64> {
+    /// The opaques of all records that are or were in logs.
+    pub(crate) fn everything_logged(&self) -> HashSet<u64> {
         let former = self.former.iter().map(|(_, topic)| topic);
         let topics = self.topics.values().chain(former);
         let partitions = topics.flat_map(|topic| &topic.partitions);
         let records = partitions.flat_map(|partition| &partition.log);
-        records.map(|logged| logged.opaque).collect()
+        let lost = self.lost.iter().map(|lost| &lost.record);
+        records.chain(lost).map(|logged| logged.opaque).collect()
     }
 
     /// The opaques in a partition's log, in its order.
@@ -301,6 +357,11 @@ impl Cluster {
         let partition = self.partition(topic, index);
         partition.leader = leader;
         partition.epoch += 1;
+    }
+
+    /// A fault has come to pass, for all messages that wait.
+    pub(crate) fn hit(&mut self, fault: impl Into<Cow<'static, str>>) {
+        self.census.hit(fault, self.held);
     }
 
     /// Which broker listens there.
@@ -318,8 +379,11 @@ impl Cluster {
         if broker.reach == Reach::Hangs {
             return Reply::Hang;
         }
-        let latency = broker.latency;
+        let mut latency = broker.latency;
         let fault = broker.next_fault(header.api);
+        if let Some(name) = fault.name() {
+            self.hit(format!("{}: {name}", header.api.name()));
+        }
         if matches!(fault, Fault::Hang) {
             return Reply::Hang;
         }
@@ -338,6 +402,7 @@ impl Cluster {
                 let request = ProduceRequest::decode(&mut body, header.version);
                 let request = request.expect("a Produce request");
                 body.finish("Produce").expect("nothing behind it");
+                latency += self.time_to_copy(&request);
                 self.produce(id, &header, &request, &fault, now)
             }
             ApiKey::InitProducerId => {
@@ -424,7 +489,7 @@ impl Cluster {
                     rack: None,
                 })
                 .collect(),
-            topics: names.iter().map(|name| self.describe(name)).collect(),
+            topics: names.iter().map(|name| self.describe(id, name)).collect(),
             throttle_time_ms: self.throttle_ms,
             ..MetadataResponse::default()
         };
@@ -438,9 +503,11 @@ impl Cluster {
         bytes
     }
 
-    fn describe<'a>(&'a self, name: &'a str) -> MetadataTopic<'a> {
-        let found = self
-            .topics
+    /// What a broker says of a topic.
+    fn describe<'a>(&'a self, broker: i32, name: &'a str) -> MetadataTopic<'a> {
+        let picture = self.brokers[&broker].picture.as_ref();
+        let topics = picture.map_or(&self.topics, |picture| &picture.topics);
+        let found = topics
             .get(name)
             .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
         let told = match self.topic_errors.get(name) {
@@ -515,14 +582,22 @@ impl Cluster {
                 batches.push((place.0, place.1, records.len(), bytes.len()));
                 sequences.push((batch.producer_id, batch.producer_epoch, batch.base_sequence));
                 let invalid = self.invalid_among(&records);
-                let (code, base_offset) = match &name {
+                let count = records.len();
+                let appended = match &name {
                     Some(_) if bytes.len() > self.max_batch_bytes => {
                         (ErrorCode::MESSAGE_TOO_LARGE, -1)
                     }
                     Some(_) if !invalid.is_empty() => (ErrorCode::INVALID_RECORD, -1),
-                    Some(name) => self.append(id, name, partition.index, &batch, records, fault),
+                    Some(name) => {
+                        self.append(id, name, partition.index, (&batch, records), fault, now)
+                    }
                     None => (ErrorCode::UNKNOWN_TOPIC_ID, -1),
                 };
+                let (code, base_offset) = self.in_time(request, appended);
+                if !code.is_ok() {
+                    let name = format!("answer {} {}", code.0, code.name());
+                    self.census.hit(name, count);
+                }
                 let leader = name.as_ref().filter(|_| hints && !code.is_ok());
                 let leader = leader.and_then(|name| {
                     let partition = self.topics[name].partitions.get(partition.index as usize)?;
@@ -584,9 +659,9 @@ impl Cluster {
         broker: i32,
         topic: &str,
         index: i32,
-        batch: &BatchHeader,
-        records: Vec<Logged>,
+        (batch, records): (&BatchHeader, Vec<Logged>),
         fault: &Fault,
+        now: Time,
     ) -> (ErrorCode, i64) {
         self.check_numbers(self.topics[topic].id, index, batch, &records);
         if let Fault::Refuse(code) = fault {
@@ -599,12 +674,13 @@ impl Cluster {
         if partition.leader != Some(broker) {
             return (ErrorCode::NOT_LEADER_OR_FOLLOWER, -1);
         }
+        let copied = now.after(self.lag);
         let base_offset = match partition.producers.judge(batch, self.refuses_strangers) {
             Err(code) => return (code, -1),
             Ok(Some(written)) => written,
             Ok(None) => {
                 let base_offset = partition.log.len() as i64;
-                partition.log.extend(records);
+                partition.extend(records, copied);
                 partition.producers.wrote(batch, base_offset);
                 base_offset
             }
@@ -644,11 +720,14 @@ impl Broker {
             endpoint: endpoint(&format!("b{id}")),
             reach: Reach::Up,
             reads: true,
+            tears: 0,
+            distance: Duration::ZERO,
             latency: Duration::ZERO,
             offers: ApiKey::ALL
                 .into_iter()
                 .map(|api| (api, api.versions()))
                 .collect(),
+            picture: None,
             faults: HashMap::new(),
             habits: HashMap::new(),
         }

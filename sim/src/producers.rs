@@ -12,6 +12,8 @@ const REMEMBERED: usize = 5;
 #[derive(Clone, Debug, Default)]
 pub struct Producers {
     known: BTreeMap<i64, Producer>,
+    /// All that they wrote, and where, since they were forgotten.
+    history: Vec<(BatchHeader, i64)>,
 }
 
 #[derive(Clone, Debug)]
@@ -31,7 +33,15 @@ struct Written {
 impl Producers {
     /// Forgets all of them, as after `producer.id.expiration.ms`.
     pub fn forget(&mut self) {
-        self.known.clear();
+        *self = Self::default();
+    }
+
+    /// Forgets what was written at `end` and behind it, which another leader does not have.
+    pub(crate) fn cut(&mut self, end: i64) {
+        let history = std::mem::take(self).history;
+        for (batch, base_offset) in history.iter().filter(|(_, at)| *at < end) {
+            self.wrote(batch, *base_offset);
+        }
     }
 
     /// Whether a batch comes in its turn: where it is if it came before, or what is wrong.
@@ -72,6 +82,7 @@ impl Producers {
         if batch.producer_id < 0 {
             return;
         }
+        self.history.push((*batch, base_offset));
         let epoch = batch.producer_epoch;
         let producer = self.known.entry(batch.producer_id).or_insert(Producer {
             epoch,

@@ -1,40 +1,27 @@
 //! Joins the engine to the cluster as the driver joins it to sockets, and keeps the books: what
 //! was accepted, what became of it, and whether the engine ever spins.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::future::Future;
+mod checks;
+mod network;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use kafka_engine::accumulator::{Accumulator, Record, Topic, Wake};
-use kafka_engine::error::{DeliveryError, Failure, Persisted, PublishError};
-use kafka_engine::report::{self, Completion, Delivered, Report};
-use kafka_engine::settings::{Acks, ReportMode, Settings, TopicSettings};
+use kafka_engine::error::{Failure, PublishError};
+use kafka_engine::report::{self, Completion};
+use kafka_engine::settings::{Settings, TopicSettings};
 use kafka_engine::time::{Clock, Time};
 use kafka_engine::{ConnId, Engine, Event, Purge, Undelivered};
 use kafka_wire::ApiKey;
-use kafka_wire::Message as _;
-use kafka_wire::message::{ProduceRequest, decode_request_header};
 use kafka_wire::record::Header;
 
 use crate::clock::ManualClock;
-use crate::cluster::{Cluster, Reach, Reply, endpoint};
+use crate::cluster::{Cluster, endpoint};
 use crate::log::Log;
-
-/// No message may be without its outcome for longer than its time-out and this.
-const LATENESS: Duration = Duration::from_millis(50);
-
-/// Turns of the engine in one virtual second that nothing from outside caused: with a linger of
-/// 5 ms there is something to do 200 times.
-const IDLE_TURNS_PER_SECOND: u64 = 400;
-
-/// How often the engine may be called while time stands still and nothing happens.
-const TURNS_AT_ONCE: u64 = 100;
-
-/// Connects while time stands still: more than there are brokers and bootstrap addresses.
-const CONNECTS_AT_ONCE: u64 = 60;
+use network::{Link, Mail};
 
 /// An engine, a cluster, and virtual time.
 pub struct World {
@@ -50,15 +37,18 @@ pub struct World {
     pub connects: Vec<(Duration, String)>,
     /// Requests that were written: when, to which broker, and of which API.
     pub requests: Vec<(Duration, i32, ApiKey)>,
-    /// Whether reports are taken as soon as they are there.
-    pub takes_reports: bool,
+    takes_reports: bool,
     engine: Engine,
     clock: ManualClock,
     rest: Time,
-    links: HashMap<ConnId, Link>,
+    links: BTreeMap<ConnId, Link>,
+    /// Connections on which the broker says nothing any more.
+    silent: HashSet<ConnId>,
     mail: BTreeMap<(Time, u64), Mail>,
     letters: u64,
     sent: BTreeMap<u64, Sent>,
+    /// When messages without an outcome are to expire.
+    due: BTreeSet<(Duration, u64)>,
     completions: BTreeMap<u64, Pin<Box<Completion>>>,
     books: Books,
 }
@@ -89,29 +79,6 @@ pub struct Outcome {
     pub result: report::Outcome,
 }
 
-struct Link {
-    broker: i32,
-    open: bool,
-    hangs: bool,
-    /// When the last answer arrives: answers keep their order.
-    last_answer: Time,
-    /// An answer that waits for the next one.
-    held_back: Option<Vec<u8>>,
-    /// A request that is being written to a broker that does not read.
-    stuck: Option<Vec<u8>>,
-    /// When the requests without an answer were handed to the socket.
-    unanswered: VecDeque<Time>,
-}
-
-enum Mail {
-    Opened(ConnId),
-    Closed(ConnId, &'static str),
-    Answer(ConnId, Vec<u8>),
-    Garbage(ConnId, &'static str),
-    /// The broker reads again.
-    Writable(ConnId),
-}
-
 struct Sent {
     at: Duration,
     topic: Arc<Topic>,
@@ -124,6 +91,8 @@ struct Sent {
 #[derive(Default)]
 struct Books {
     accepted: u64,
+    /// Of messages before this one, reports were left for a while.
+    heard_from: u64,
     /// How often a topic was opened.
     topics: usize,
     second: u64,
@@ -158,10 +127,12 @@ impl World {
             connects: Vec::new(),
             requests: Vec::new(),
             takes_reports: true,
-            links: HashMap::new(),
+            links: BTreeMap::new(),
+            silent: HashSet::new(),
             mail: BTreeMap::new(),
             letters: 0,
             sent: BTreeMap::new(),
+            due: BTreeSet::new(),
             completions: BTreeMap::new(),
             books: Books::default(),
         };
@@ -249,8 +220,24 @@ impl World {
             value,
             timestamp: message.timestamp,
         };
+        if let Some(timeout) = topic.settings().message_timeout {
+            self.due.insert((sent.at + timeout, opaque));
+        }
         self.sent.insert(opaque, sent);
         Ok((opaque, wake))
+    }
+
+    /// Has the application take its reports as soon as they are there, which is usual, or leave
+    /// them.
+    pub fn take_reports_at_once(&mut self, at_once: bool) {
+        self.takes_reports = at_once;
+        self.books.heard_from = self.books.accepted;
+        self.hear();
+    }
+
+    /// Sets the wall clock forward, or back.
+    pub fn step_wall_clock(&mut self, millis: i64) {
+        self.clock.step_wall(millis);
     }
 
     /// Has nothing linger until the accumulator is told that the flush is over.
@@ -315,43 +302,6 @@ impl World {
         self.rest.min(first_mail) >= self.clock.now().after(duration)
     }
 
-    // Faults of brokers and network.
-
-    /// Breaks a broker's connections; new ones go as `reach` says.
-    pub fn crash(&mut self, broker: i32, reach: Reach) {
-        self.cluster.broker(broker).reach = reach;
-        for conn in self.conns_to(broker) {
-            self.post(self.clock.now(), Mail::Closed(conn, "connection reset"));
-        }
-    }
-
-    /// Has a broker read on.
-    pub fn read_on(&mut self, broker: i32) {
-        self.cluster.broker(broker).reads = true;
-        for conn in self.conns_to(broker) {
-            self.post(self.clock.now(), Mail::Writable(conn));
-        }
-    }
-
-    /// Has what arrived from a broker be no frame at all.
-    pub fn garble(&mut self, broker: i32, what: &'static str) {
-        for conn in self.conns_to(broker) {
-            self.post(self.clock.now(), Mail::Garbage(conn, what));
-        }
-    }
-
-    /// Has a broker send something on each of its connections.
-    pub fn say_unasked(&mut self, broker: i32, frame: Vec<u8>) {
-        for conn in self.conns_to(broker) {
-            self.post(self.clock.now(), Mail::Answer(conn, frame.clone()));
-        }
-    }
-
-    fn conns_to(&self, broker: i32) -> Vec<ConnId> {
-        let conns = self.links.iter().filter(|(_, link)| link.broker == broker);
-        conns.map(|(conn, _)| *conn).collect()
-    }
-
     /// How many requests of an API a broker was sent, answered or not.
     pub fn requests_of(&self, api: ApiKey, broker: i32) -> usize {
         let requests = self.requests.iter();
@@ -387,139 +337,6 @@ impl World {
     /// How many messages were delivered.
     pub fn delivered(&self) -> usize {
         self.outcomes.values().filter(|o| o.result.is_ok()).count()
-    }
-
-    /// Takes the reports that are there, and checks them.
-    pub fn take_reports(&mut self) {
-        let at = self.elapsed();
-        let settled = self.accumulator.reports().take();
-        for report in settled.into_iter().flatten() {
-            let sent = &self.sent[&report.opaque];
-            assert_eq!(report.topic, *sent.topic.name());
-            if let Some(record) = &report.record {
-                assert_eq!(record.key.as_deref(), sent.key.as_deref());
-                assert_eq!(record.value.as_deref(), sent.value.as_deref());
-                assert!(sent.timestamp.is_none_or(|t| t == record.timestamp));
-            }
-            let expected = self.accumulator.settings().report_records;
-            assert_eq!(report.record.is_some(), expected);
-            self.note(at, report);
-        }
-    }
-
-    /// The end of a test: every message has exactly one outcome, which is true, came in time, and
-    /// left nothing behind.
-    pub fn verify(&mut self) {
-        self.take_reports();
-        let balance = self.accumulator.balance();
-        assert_eq!(balance.held, 0, "without outcome");
-        assert_eq!(self.accumulator.queued(), (0, 0), "given back");
-        assert_eq!(balance.accepted, self.sent.len() as u64);
-        if self.accumulator.settings().reports == ReportMode::All {
-            assert_eq!(self.outcomes.len(), self.sent.len(), "one outcome each");
-        }
-        self.verify_log();
-        let logged = self.cluster.everything_logged();
-        for (opaque, outcome) in &self.outcomes {
-            match &outcome.result {
-                Ok(delivered) => self.verify_place(*opaque, delivered),
-                Err(failure) => assert!(
-                    failure.persisted == Persisted::Maybe || !logged.contains(opaque),
-                    "{opaque} is in the log and failed with {failure}"
-                ),
-            }
-            self.verify_time(*opaque, outcome);
-        }
-    }
-
-    /// What is said in five minutes about an address, a topic's metadata or a topic's batches is
-    /// four complaints at most, and that each is over.
-    fn verify_log(&self) {
-        let hosts: HashSet<&String> = self.connects.iter().map(|(_, host)| host).collect();
-        let subjects = hosts.len() + 2 * self.books.topics;
-        let periods = 1 + self.elapsed().as_secs() as usize / 300;
-        let lines = self.log.lines();
-        assert!(lines.len() <= 8 * subjects * periods, "{lines:#?}");
-    }
-
-    /// Delivered messages of a partition stand in the log in the order of their publication.
-    /// With one writer per partition, that is the order of their opaques.
-    pub fn verify_order(&self) {
-        let mut last = HashMap::new();
-        for (opaque, outcome) in &self.outcomes {
-            let Ok(Delivered {
-                partition,
-                offset: Some(offset),
-                ..
-            }) = outcome.result
-            else {
-                continue;
-            };
-            let lane = (Arc::as_ptr(&self.sent[opaque].topic), partition);
-            let before = last.insert(lane, offset);
-            assert!(before < Some(offset), "{opaque} at {partition}: {offset}");
-        }
-    }
-
-    fn verify_place(&self, opaque: u64, delivered: &Delivered) {
-        let sent = &self.sent[&opaque];
-        let Some(offset) = delivered.offset else {
-            let acks = sent.topic.settings().acks;
-            return assert_eq!(acks, Acks::None, "only acks=0 has no offset");
-        };
-        let partition = delivered.partition as usize;
-        let name = sent.topic.name();
-        let mut there = self.cluster.at_offset(name, partition, offset);
-        let logged = there.find(|logged| logged.opaque == opaque);
-        let logged = logged.expect("it is at the reported offset");
-        assert!(logged.key == sent.key && logged.value == sent.value);
-        assert!(sent.timestamp.is_none_or(|t| t == logged.timestamp));
-    }
-
-    fn verify_time(&self, opaque: u64, outcome: &Outcome) {
-        let sent = &self.sent[&opaque];
-        let Some(timeout) = sent.topic.settings().message_timeout else {
-            return;
-        };
-        let took = outcome.at - sent.at;
-        if self.takes_reports {
-            let latest = timeout + LATENESS;
-            assert!(took <= latest, "{opaque} had its outcome after {took:?}");
-        }
-        let timed_out = |f: &Arc<Failure>| f.error == DeliveryError::TimedOut;
-        if outcome.result.as_ref().is_err_and(timed_out) {
-            assert!(took >= timeout, "{opaque} expired after {took:?}");
-        }
-    }
-
-    fn note(&mut self, at: Duration, report: Report) {
-        let outcome = Outcome {
-            at,
-            partition: report.partition,
-            result: report.outcome,
-        };
-        let before = self.outcomes.insert(report.opaque, outcome);
-        assert!(before.is_none(), "{} has two outcomes", report.opaque);
-    }
-
-    fn poll_completions(&mut self) {
-        let at = self.clock.elapsed();
-        let mut context = Context::from_waker(Waker::noop());
-        let outcomes = &mut self.outcomes;
-        self.completions.retain(|opaque, completion| {
-            let Poll::Ready(result) = completion.as_mut().poll(&mut context) else {
-                return true;
-            };
-            let partition = result.as_ref().map_or(-1, |delivered| delivered.partition);
-            let outcome = Outcome {
-                at,
-                partition,
-                result,
-            };
-            let before = outcomes.insert(*opaque, outcome);
-            assert!(before.is_none(), "{opaque} has two outcomes");
-            false
-        });
     }
 
     // The driver's part.
@@ -568,45 +385,6 @@ impl World {
         self.books.turns_in_second = self.books.turns_in_second.saturating_sub(4);
     }
 
-    fn deliver_mail(&mut self) {
-        let Some((_, mail)) = self.mail.pop_first() else {
-            return;
-        };
-        self.something_happened();
-        let now = self.clock.now();
-        match mail {
-            Mail::Opened(conn) => {
-                if let Some(link) = self.links.get_mut(&conn) {
-                    link.open = true;
-                    self.engine.opened(conn, now);
-                }
-            }
-            Mail::Closed(conn, reason) => {
-                if self.links.remove(&conn).is_some() {
-                    self.engine.closed(conn, reason, now);
-                }
-            }
-            Mail::Garbage(conn, what) => {
-                if self.links.remove(&conn).is_some() {
-                    self.engine.garbled(conn, what, now);
-                }
-            }
-            Mail::Answer(conn, frame) => {
-                if let Some(link) = self.links.get_mut(&conn) {
-                    link.unanswered.pop_front();
-                    self.engine.receive(conn, &frame, now);
-                }
-            }
-            Mail::Writable(conn) => {
-                let link = self.links.get_mut(&conn);
-                if let Some(frame) = link.and_then(|link| link.stuck.take()) {
-                    self.written(conn, &frame);
-                    self.transmit(conn);
-                }
-            }
-        }
-    }
-
     /// Calls the engine as the I/O thread does, until it rests.
     fn turn(&mut self) {
         loop {
@@ -629,189 +407,12 @@ impl World {
             match self.engine.rest() {
                 Some(rest) if !transmitted => {
                     self.rest = rest;
-                    return self.check_waits();
+                    return self.check_rest();
                 }
                 _ => {}
             }
         }
     }
-
-    /// No request is without its answer, or not written, for longer than requests may take.
-    fn check_waits(&self) {
-        let settings = self.accumulator.settings();
-        let longest = settings
-            .request_timeout
-            .max(settings.connection_setup_timeout);
-        for link in self.links.values() {
-            let since = link.unanswered.front().copied().unwrap_or(Time::NEVER);
-            let waited = self.clock.now().since(since);
-            assert!(waited < longest, "no answer after {waited:?}");
-        }
-    }
-
-    fn count_turn(&mut self) {
-        self.books.turns_at_once += 1;
-        self.books.turns_in_second += 1;
-        assert!(
-            self.books.turns_at_once < TURNS_AT_ONCE,
-            "the engine never rests"
-        );
-        assert!(
-            self.books.turns_in_second < IDLE_TURNS_PER_SECOND,
-            "the engine spins at {:?}",
-            self.elapsed()
-        );
-    }
-
-    /// Takes what there is to take, and checks the balance.
-    fn hear(&mut self) {
-        if self.takes_reports {
-            self.take_reports();
-        }
-        self.poll_completions();
-        let (settings, (_, bytes)) = (self.accumulator.settings(), self.accumulator.queued());
-        let most = settings
-            .queue_max_bytes
-            .saturating_add(settings.message_max_bytes);
-        assert!(bytes <= most, "{bytes} bytes are in use");
-        let balance = self.accumulator.balance();
-        assert_eq!(balance.accepted, self.books.accepted);
-        assert_eq!(balance.held, self.engine.count_held(), "{balance:?}");
-        assert_eq!(
-            balance.accepted,
-            balance.delivered + balance.failed + balance.held
-        );
-    }
-
-    fn connect(&mut self, conn: ConnId, at: &kafka_engine::settings::Endpoint) {
-        self.connects.push((self.elapsed(), at.host.clone()));
-        self.books.connects_at_once += 1;
-        assert!(
-            self.books.connects_at_once < CONNECTS_AT_ONCE,
-            "connects without end: {:?}",
-            self.connects.split_off(self.connects.len() - 10)
-        );
-        let now = self.clock.now();
-        let broker = self.cluster.at(at);
-        let link = Link {
-            broker: broker.unwrap_or(-1),
-            open: false,
-            hangs: false,
-            last_answer: now,
-            held_back: None,
-            stuck: None,
-            unanswered: VecDeque::new(),
-        };
-        self.links.insert(conn, link);
-        if self.cluster.black_holes.contains(at) {
-            return;
-        }
-        let reach = broker.map(|id| self.cluster.broker(id).reach);
-        match reach {
-            Some(Reach::Up | Reach::Hangs) => self.post(now, Mail::Opened(conn)),
-            Some(Reach::Refuses) | None => self.post(now, Mail::Closed(conn, "connection refused")),
-        }
-    }
-
-    fn transmit(&mut self, conn: ConnId) -> bool {
-        let mut transmitted = false;
-        let writable = |link: &&mut Link| link.open && link.stuck.is_none();
-        while self.links.get_mut(&conn).filter(writable).is_some() {
-            let now = self.clock.now();
-            let Some(transmit) = self.engine.poll_transmit(conn, now) else {
-                break;
-            };
-            transmitted = true;
-            let chunks: Vec<&[u8]> = transmit.chunks.iter().map(AsRef::as_ref).collect();
-            let bytes = chunks.concat();
-            let (length, frame) = bytes.split_first_chunk().expect("a length");
-            assert_eq!(i32::from_be_bytes(*length) as usize, frame.len());
-            self.write(conn, frame);
-        }
-        transmitted
-    }
-
-    /// Writes a request, if its broker reads.
-    fn write(&mut self, conn: ConnId, frame: &[u8]) {
-        let now = self.clock.now();
-        let Some(link) = self.links.get_mut(&conn) else {
-            return;
-        };
-        link.unanswered.push_back(now);
-        let broker = self.cluster.brokers.get(&link.broker);
-        match broker.is_some_and(|broker| !broker.reads) {
-            true => link.stuck = Some(frame.to_vec()),
-            false => self.written(conn, frame),
-        }
-    }
-
-    fn written(&mut self, conn: ConnId, frame: &[u8]) {
-        if is_without_answer(frame)
-            && let Some(link) = self.links.get_mut(&conn)
-        {
-            link.unanswered.pop_back();
-        }
-        self.carry(conn, frame);
-        self.engine.transmitted(conn, self.clock.now());
-    }
-
-    /// Brings a request to its broker.
-    fn carry(&mut self, conn: ConnId, frame: &[u8]) {
-        let now = self.clock.now();
-        let Some(link) = self.links.get_mut(&conn) else {
-            return;
-        };
-        let (header, _) = decode_request_header(frame).expect("a request header");
-        let request = (self.clock.elapsed(), link.broker, header.api);
-        self.requests.push(request);
-        if link.hangs {
-            return;
-        }
-        link.last_answer = link.last_answer.max(now);
-        let last_answer = link.last_answer;
-        let closed = Mail::Closed(conn, "the broker closed the connection");
-        match self.cluster.handle(link.broker, frame, now) {
-            Reply::Answer(delay, answer) => {
-                let at = last_answer.max(now.after(delay));
-                link.last_answer = at;
-                let held_back = link.held_back.take();
-                for answer in [Some(answer), held_back].into_iter().flatten() {
-                    self.post(at, Mail::Answer(conn, answer));
-                }
-            }
-            Reply::TwoAnswers(answer) => {
-                self.post(last_answer, Mail::Answer(conn, answer.clone()));
-                self.post(last_answer, Mail::Answer(conn, answer));
-            }
-            Reply::LateAnswer(answer) => link.held_back = Some(answer),
-            Reply::None => {}
-            Reply::Hang => link.hangs = true,
-            Reply::LastAnswer(answer) => {
-                link.hangs = true;
-                self.post(last_answer, Mail::Answer(conn, answer));
-                self.post(last_answer, closed);
-            }
-            Reply::Close => {
-                link.hangs = true;
-                self.post(last_answer, closed);
-            }
-        }
-    }
-
-    fn post(&mut self, at: Time, mail: Mail) {
-        self.letters += 1;
-        self.mail.insert((at, self.letters), mail);
-    }
-}
-
-/// Whether it is a Produce request with `acks=0`.
-fn is_without_answer(frame: &[u8]) -> bool {
-    let (header, mut body) = decode_request_header(frame).expect("a request header");
-    if header.api != ApiKey::Produce {
-        return false;
-    }
-    let request = ProduceRequest::decode(&mut body, header.version);
-    request.expect("a Produce request").acks == 0
 }
 
 impl Message {

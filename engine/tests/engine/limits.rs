@@ -16,7 +16,7 @@ fn a_queue_full_of_messages_refuses_more_until_reports_were_taken() {
     };
     let mut world = World::new(Cluster::new(1).with_topic("t", 2), settings);
     let topic = world.topic("t");
-    world.takes_reports = false;
+    world.take_reports_at_once(false);
     world.publish_many(&topic, 10, &Message::of(10));
     let full = Err(PublishError::TooManyMessages { limit: 10 });
     assert_eq!(world.try_publish(&topic, &Message::of(10)), full);

@@ -122,7 +122,7 @@ fn a_report_that_is_not_taken_holds_its_place_and_with_its_record_its_memory() {
             ..Settings::default()
         };
         let mut world = World::new(Cluster::new(1).with_topic("t", 1), settings);
-        world.takes_reports = false;
+        world.take_reports_at_once(false);
         let topic = world.topic("t");
         world.publish(&topic, &Message::of(50_000));
         world.run_dry(secs(1));

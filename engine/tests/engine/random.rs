@@ -11,7 +11,7 @@ use kafka_engine::settings::{Acks, Settings, TopicSettings};
 use kafka_wire::ApiKey::{self, ApiVersions, Metadata, Produce};
 use kafka_wire::{ErrorCode, VersionRange};
 
-use kafka_sim::{Cluster, Fault, Message, PartitionLog, Reach, World};
+use kafka_sim::{Cluster, Fault, Message, Reach, World};
 use kafka_sim::{endpoint, millis, secs};
 
 const SEEDS: u64 = 150;
@@ -170,15 +170,7 @@ fn act(random: &mut Rng, world: &mut World, topics: &[Arc<Topic>]) {
         }
         97 => world.cluster.topic_errors.clear(),
         98 if !world.cluster.topics.contains_key("late") => world.cluster.create("late", 3),
-        98 => {
-            let topic = world.cluster.topics.get_mut("late").expect("made");
-            let PartitionLog { leader, epoch, .. } = topic.partitions[0];
-            topic.partitions.push(PartitionLog {
-                leader,
-                epoch,
-                ..PartitionLog::default()
-            });
-        }
+        98 => world.cluster.add_partition("late"),
         99 if random.bool() => {
             let id = broker(random, world);
             match world.cluster.broker(id).reads {

@@ -1,0 +1,157 @@
+//! Followers: what they have copied, who of them becomes the leader, and what is lost by that.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use kafka_engine::time::Time;
+use kafka_wire::ErrorCode;
+use kafka_wire::message::ProduceRequest;
+
+use super::{Cluster, Logged, PartitionLog, TopicLog};
+
+/// A record that was in a log until another broker became its leader.
+#[derive(Clone, Debug)]
+pub(super) struct Lost {
+    topic: String,
+    partition: usize,
+    offset: usize,
+    pub(super) record: Logged,
+    election: Election,
+}
+
+/// Who may lead after a leader died.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Election {
+    /// A follower in step: it has all that `acks=all` was told of.
+    Clean,
+    /// Any follower: it has so many thousandths of those batches, whatever was told.
+    Unclean(u16),
+}
+
+/// Topics without their records, as they were known at some time.
+#[derive(Debug)]
+pub(super) struct Picture {
+    pub(super) topics: BTreeMap<String, TopicLog>,
+}
+
+impl PartitionLog {
+    /// Appends records, which the followers have at `copied`.
+    pub(super) fn extend(&mut self, records: Vec<Logged>, copied: Time) {
+        self.log.extend(records);
+        self.copied.push((self.log.len(), copied));
+    }
+
+    /// How much of the log a new leader has: up to the high watermark, or less.
+    fn copied(&self, election: Election, now: Time) -> usize {
+        let mut done = self.copied.partition_point(|(_, copied)| *copied <= now);
+        if let Election::Unclean(thousandths) = election {
+            done = done * usize::from(thousandths.min(1000)) / 1000;
+        }
+        let last = done.checked_sub(1).map(|last| self.copied[last].0);
+        last.unwrap_or(0)
+    }
+
+    /// The same without its records.
+    pub(super) fn bare(&self) -> Self {
+        Self {
+            leader: self.leader,
+            epoch: self.epoch,
+            ..Self::default()
+        }
+    }
+
+    /// Takes what lies behind `kept` out of the log.
+    fn cut(&mut self, kept: usize) -> Vec<Logged> {
+        self.copied.retain(|(end, _)| *end <= kept);
+        self.producers.cut(kept as i64);
+        self.log.split_off(kept)
+    }
+}
+
+impl Cluster {
+    /// Gives every partition that a dead broker leads another leader. What the new one did not copy
+    /// is gone, as far as it was there at all.
+    pub fn fail_over(&mut self, dead: i32, to: Option<i32>, election: Election, now: Time) {
+        for (name, topic) in &mut self.topics {
+            let led = topic.partitions.iter_mut().enumerate();
+            for (index, partition) in led.filter(|(_, partition)| partition.leader == Some(dead)) {
+                let kept = partition.copied(election, now);
+                let gone = partition.cut(kept);
+                let lost = (kept..).zip(gone).map(|(offset, record)| Lost {
+                    topic: name.clone(),
+                    partition: index,
+                    offset,
+                    record,
+                    election,
+                });
+                let before = self.lost.len();
+                self.lost.extend(lost);
+                let count = self.lost.len() - before;
+                match election {
+                    _ if count == 0 => {}
+                    Election::Clean => self.census.hit("lost, as no follower had it", count),
+                    Election::Unclean(_) => self.census.hit("lost in an unclean election", count),
+                }
+                partition.leader = to;
+                partition.epoch += 1;
+            }
+        }
+    }
+
+    /// Whether a record that was delivered with these `acks` may be gone from its place: nobody had
+    /// promised more.
+    pub(crate) fn is_excused(
+        &self,
+        (topic, index, offset): (&str, usize, i64),
+        opaque: u64,
+        acks: i16,
+    ) -> bool {
+        self.lost.iter().any(|lost| {
+            let place = (lost.topic.as_str(), lost.partition, lost.offset as i64);
+            let promised = acks == -1 && lost.election == Election::Clean;
+            place == (topic, index, offset) && lost.record.opaque == opaque && !promised
+        })
+    }
+
+    /// Has a broker learn nothing new about topics from now on.
+    pub fn outdate(&mut self, broker: i32) {
+        let bare = |topic: &TopicLog| TopicLog {
+            id: topic.id,
+            partitions: topic.partitions.iter().map(PartitionLog::bare).collect(),
+        };
+        let topics = self.topics.iter();
+        let topics = topics.map(|(name, topic)| (name.clone(), bare(topic)));
+        let topics = topics.collect();
+        self.broker(broker).picture = Some(Picture { topics });
+    }
+
+    /// Has a broker know the truth again.
+    pub fn update(&mut self, broker: i32) {
+        self.broker(broker).picture = None;
+    }
+
+    /// How long a request has to wait for followers before it is answered.
+    pub(super) fn time_to_copy(&self, request: &ProduceRequest<'_>) -> Duration {
+        match request.acks {
+            -1 => self.lag.min(patience(request)),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// The same outcome, unless the followers take longer than the request allows.
+    pub(super) fn in_time(
+        &self,
+        request: &ProduceRequest<'_>,
+        appended: (ErrorCode, i64),
+    ) -> (ErrorCode, i64) {
+        let late = request.acks == -1 && self.lag > patience(request);
+        match appended.0.is_ok() && late {
+            true => (ErrorCode::REQUEST_TIMED_OUT, -1),
+            false => appended,
+        }
+    }
+}
+
+fn patience(request: &ProduceRequest<'_>) -> Duration {
+    Duration::from_millis(request.timeout_ms.max(0) as u64)
+}
