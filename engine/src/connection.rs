@@ -16,9 +16,10 @@ use kafka_wire::{EncodeError, ErrorCode, Frame, Uuid};
 
 pub use trouble::{ConnectionError, Nonsense, Question, Trouble};
 
+use crate::accumulator::Core;
 use crate::cluster::NodeId;
 use crate::sender::Shipment;
-use crate::settings::{Endpoint, Settings};
+use crate::settings::Endpoint;
 use crate::time::Time;
 
 /// Names one connection for as long as the engine lives; never used twice.
@@ -43,8 +44,8 @@ pub(crate) struct Versions {
 #[derive(Debug)]
 pub(crate) enum Purpose {
     ApiVersions,
-    /// About these topics, in the order of their names.
-    Metadata(Vec<Arc<str>>),
+    /// About these topics, in the order of their names; `None`: all there are.
+    Metadata(Option<Vec<Arc<str>>>),
     Produce(Vec<Shipment>),
 }
 
@@ -63,7 +64,7 @@ pub(crate) enum Answer<'a> {
 pub(crate) struct Connection {
     pub(crate) node: NodeId,
     pub(crate) endpoint: Endpoint,
-    client_id: String,
+    core: Arc<Core>,
     state: State,
     /// When the handshake was over; [`Time::NEVER`] until then.
     ready_at: Time,
@@ -93,14 +94,14 @@ struct Pending {
 }
 
 impl Connection {
-    pub(crate) fn new(node: NodeId, endpoint: Endpoint, settings: &Settings, now: Time) -> Self {
+    pub(crate) fn new(node: NodeId, endpoint: Endpoint, core: &Arc<Core>, now: Time) -> Self {
         Self {
             node,
             endpoint,
-            client_id: settings.client_id.clone(),
+            core: Arc::clone(core),
             state: State::Opening,
             ready_at: Time::NEVER,
-            setup_deadline: now.after(settings.connection_setup_timeout),
+            setup_deadline: now.after(core.settings.connection_setup_timeout),
             last_used: now,
             next_correlation: 0,
             outbox: VecDeque::new(),
@@ -124,8 +125,9 @@ impl Connection {
 
     /// Whether it could be used for long enough to tell that all is well: for longer than the
     /// longest wait between two connections (librdkafka forgets failures after the same time).
-    pub(crate) fn lasted(&self, settings: &Settings, now: Time) -> bool {
-        self.ready_at.after(settings.reconnect_backoff_max) <= now
+    pub(crate) fn lasted(&self, now: Time) -> bool {
+        let longest_wait = self.core.settings.reconnect_backoff_max;
+        self.ready_at.after(longest_wait) <= now
     }
 
     /// Requests that are not answered yet.
@@ -153,22 +155,25 @@ impl Connection {
         self.outbox.pop_front()
     }
 
-    /// Asks about topics, which are in the order of their names, each once.
+    /// Asks about topics, which are in the order of their names, each once; `None`: about all.
     pub(crate) fn ask_metadata(
         &mut self,
-        topics: Vec<Arc<str>>,
+        topics: Option<Vec<Arc<str>>>,
         deadline: Time,
     ) -> Result<(), ConnectionError> {
         let Some(versions) = self.versions() else {
             return Ok(());
         };
-        let named = topics.iter().map(|name| MetadataRequestTopic {
+        let named = |name| MetadataRequestTopic {
             topic_id: Uuid::ZERO,
             name: Some(name),
-        });
+        };
+        let names = topics.as_deref();
         let request = MetadataRequest {
-            topics: Some(named.collect()),
-            allow_auto_topic_creation: true,
+            topics: names.map(|names| names.iter().map(|name| named(&**name)).collect()),
+            // Older versions have no word for it: brokers do as they are set up.
+            allow_auto_topic_creation: self.core.settings.allow_auto_create
+                || versions.metadata < OPTIONAL_CREATION,
             ..MetadataRequest::default()
         };
         let purpose = Purpose::Metadata(topics.clone());
@@ -185,7 +190,12 @@ impl Connection {
         deadline: Time,
     ) -> Result<Transmit, EncodeError> {
         let correlation = self.next_correlation;
-        let frame = encode_request(request, version, correlation, Some(&self.client_id))?;
+        let frame = encode_request(
+            request,
+            version,
+            correlation,
+            Some(&self.core.settings.client_id),
+        )?;
         self.next_correlation = correlation.wrapping_add(1);
         if request.acks == 0 {
             self.unanswered = Some((shipments, deadline));
@@ -245,7 +255,7 @@ impl Connection {
             Purpose::Metadata(topics) => {
                 let (_, response) = decode_response::<MetadataResponse<'_>>(api, version, frame)
                     .map_err(|e| self.error(malformed(e)))?;
-                plausible::metadata(&response, &topics)
+                plausible::metadata(&response, topics.as_deref())
                     .map_err(|source| self.error(Trouble::Nonsense { question, source }))?;
                 Ok(Answer::Metadata(response))
             }
@@ -305,11 +315,13 @@ impl Connection {
     }
 
     fn ask_versions(&mut self, version: i16, now: Time) -> Result<(), ConnectionError> {
+        let core = Arc::clone(&self.core);
         let request = ApiVersionsRequest {
-            client_software_name: "event-kafka",
-            client_software_version: env!("CARGO_PKG_VERSION"),
+            client_software_name: &core.settings.client_software_name,
+            client_software_version: &core.settings.client_software_version,
         };
-        let deadline = self.setup_deadline.max(now);
+        let patience = now.after(core.settings.api_version_timeout);
+        let deadline = self.setup_deadline.max(now).min(patience);
         self.send(&request, version, deadline, Purpose::ApiVersions)
     }
 
@@ -323,8 +335,13 @@ impl Connection {
         let correlation = self.next_correlation;
         let api = R::API;
         let question = Question { api, version };
-        let frame = encode_request(request, version, correlation, Some(&self.client_id))
-            .map_err(|source| self.error(Trouble::Unwritable { question, source }))?;
+        let frame = encode_request(
+            request,
+            version,
+            correlation,
+            Some(&self.core.settings.client_id),
+        )
+        .map_err(|source| self.error(Trouble::Unwritable { question, source }))?;
         self.next_correlation = correlation.wrapping_add(1);
         self.pending.push_back(Pending {
             correlation,
@@ -339,23 +356,28 @@ impl Connection {
     }
 
     /// When to call [`Connection::overdue`].
-    pub(crate) fn deadline(&self, settings: &Settings) -> Time {
+    pub(crate) fn deadline(&self) -> Time {
         let earliest = self.oldest_deadline();
         match self.state {
             State::Opening | State::Handshake => earliest.min(self.setup_deadline),
-            State::Ready(_) if earliest == Time::NEVER => self.idle_deadline(settings),
+            State::Ready(_) if earliest == Time::NEVER => self.idle_deadline(),
             State::Ready(_) => earliest,
         }
     }
 
     /// What took too long, if anything did.
-    pub(crate) fn overdue(&self, settings: &Settings, now: Time) -> Option<ConnectionError> {
-        if now < self.deadline(settings) {
+    pub(crate) fn overdue(&self, now: Time) -> Option<ConnectionError> {
+        if now < self.deadline() {
             return None;
         }
         Some(self.error(match self.state {
             State::Opening => Trouble::SlowToOpen,
-            State::Handshake => Trouble::SlowHandshake,
+            State::Handshake => Trouble::SlowHandshake {
+                limit: match now < self.setup_deadline {
+                    true => "api.version.request.timeout.ms",
+                    false => "socket.connection.setup.timeout.ms",
+                },
+            },
             State::Ready(versions) => match self.unanswered_question() {
                 Some(question) => Trouble::NoAnswer { question },
                 None if self.unanswered.is_some() => Trouble::NotWritten {
@@ -369,10 +391,9 @@ impl Connection {
         }))
     }
 
-    fn idle_deadline(&self, settings: &Settings) -> Time {
-        settings
-            .connections_max_idle
-            .map_or(Time::NEVER, |idle| self.last_used.after(idle))
+    fn idle_deadline(&self) -> Time {
+        let max_idle = self.core.settings.connections_max_idle;
+        max_idle.map_or(Time::NEVER, |idle| self.last_used.after(idle))
     }
 
     /// What to say when the other side closed the connection, or the network did.
@@ -428,6 +449,9 @@ impl Connection {
         }
     }
 }
+
+/// The version of Metadata that can ask for no topic to be created.
+const OPTIONAL_CREATION: i16 = 4;
 
 /// The versions that this producer makes use of: Metadata below 1 cannot name "no topics".
 fn oldest_usable(api: ApiKey) -> VersionRange {

@@ -10,6 +10,10 @@ pub struct Settings {
     pub bootstrap: Vec<Endpoint>,
     /// How this producer names itself to brokers (quotas and request logs go by it).
     pub client_id: String,
+    /// What brokers are told to be talking to (KIP-511); letters, digits, `-` and `.` count.
+    pub client_software_name: String,
+    /// In which version.
+    pub client_software_version: String,
     /// How long a batch may wait for company. Less than every `message_timeout`: publishers rouse
     /// the I/O thread in time for the one, and so for the other.
     pub linger: Duration,
@@ -43,10 +47,26 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// How long name resolution, TCP and the handshake may take together.
     pub connection_setup_timeout: Duration,
+    /// How long a broker may take to say which versions it speaks; part of the time above.
+    pub api_version_timeout: Duration,
     /// Close a connection after so long without a request; `None` never does.
     pub connections_max_idle: Option<Duration>,
     /// Ask for metadata anew after so long; `None` only on errors.
     pub metadata_refresh_interval: Option<Duration>,
+    /// What metadata says is believed for so long, whatever the interval.
+    pub metadata_max_age: Duration,
+    /// The first wait before metadata is asked for again that left something open; doubles up to
+    /// `retry_backoff_max`.
+    pub metadata_fast_interval: Duration,
+    /// Whether a refresh asks for the topics in use only; false asks for all there are.
+    pub metadata_sparse: bool,
+    /// Whether brokers may create a topic that is asked for.
+    pub allow_auto_create: bool,
+    /// Whether the bootstrap list is tried again while no known broker can be reached (KIP-899).
+    pub rebootstrap: bool,
+    /// Whether connections are made to brokers only that have something to do; false makes one to
+    /// each that metadata lists.
+    pub sparse_connections: bool,
     /// How long a topic that the cluster does not know yet may take to appear.
     pub topic_propagation_max: Duration,
     /// How long a partition keeps the records without a key before another one is drawn; zero
@@ -64,6 +84,8 @@ impl Default for Settings {
         Self {
             bootstrap: Vec::new(),
             client_id: "rdkafka".into(),
+            client_software_name: "event-kafka".into(),
+            client_software_version: env!("CARGO_PKG_VERSION").into(),
             linger: Duration::from_millis(5),
             batch_bytes: 1_000_000,
             batch_messages: 10_000,
@@ -79,8 +101,15 @@ impl Default for Settings {
             reconnect_backoff_max: Duration::from_secs(10),
             request_timeout: Duration::from_secs(60),
             connection_setup_timeout: Duration::from_secs(30),
+            api_version_timeout: Duration::from_secs(10),
             connections_max_idle: None,
             metadata_refresh_interval: Some(Duration::from_secs(300)),
+            metadata_max_age: Duration::from_secs(900),
+            metadata_fast_interval: Duration::from_millis(100),
+            metadata_sparse: true,
+            allow_auto_create: true,
+            rebootstrap: true,
+            sparse_connections: true,
             topic_propagation_max: Duration::from_secs(30),
             sticky_linger: Duration::from_millis(10),
             reports: ReportMode::All,

@@ -468,11 +468,18 @@ impl Cluster {
         fault: &Fault,
         now: Time,
     ) -> Vec<u8> {
-        let names = request.topics.iter().flatten().filter_map(|t| t.name);
-        let names: Vec<String> = names.map(str::to_owned).collect();
+        let names: Vec<String> = match &request.topics {
+            Some(topics) => {
+                let names = topics.iter().filter_map(|topic| topic.name);
+                names.map(str::to_owned).collect()
+            }
+            None => self.topics.keys().cloned().collect(),
+        };
         let unique: BTreeSet<&String> = names.iter().collect();
         assert_eq!(unique.len(), names.len(), "a topic asked for twice");
-        if let Some(partitions) = self.auto_create {
+        if let Some(partitions) = self.auto_create
+            && request.allow_auto_topic_creation
+        {
             let missing = names.iter().filter(|n| !self.topics.contains_key(*n));
             for name in missing.cloned().collect::<Vec<_>>() {
                 self.create(&name, partitions);

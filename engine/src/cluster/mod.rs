@@ -10,7 +10,7 @@ use kafka_wire::message::MetadataBroker;
 pub(crate) use refresh::Refresh;
 
 use crate::connection::ConnId;
-use crate::settings::Endpoint;
+use crate::settings::{Endpoint, Settings};
 use crate::time::Time;
 
 /// A broker: by the id that the cluster gave it, or below zero for an entry of the bootstrap list.
@@ -84,6 +84,7 @@ pub(crate) struct Cluster {
     nodes: BTreeMap<NodeId, Node>,
     /// Where the search for a broker to ask starts next time.
     turn: usize,
+    rebootstrap: bool,
     /// When the search took its last step, while there is one.
     pub(crate) searched_at: Option<Time>,
     pub(crate) refresh: Refresh,
@@ -99,16 +100,18 @@ pub(crate) struct Changes {
 }
 
 impl Cluster {
-    pub(crate) fn new(bootstrap: &[Endpoint], refresh: Refresh) -> Self {
-        let nodes = bootstrap
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let nodes = settings
+            .bootstrap
             .iter()
             .enumerate()
             .map(|(position, endpoint)| (NodeId::bootstrap(position), Node::new(endpoint.clone())));
         Self {
             nodes: nodes.collect(),
             turn: 0,
+            rebootstrap: settings.rebootstrap,
             searched_at: None,
-            refresh,
+            refresh: Refresh::new(settings),
         }
     }
 
@@ -123,7 +126,8 @@ impl Cluster {
     /// A broker to connect to, because some broker is needed: one of the cluster's own and one of
     /// the bootstrap list in turns. All of the cluster may have moved, and trying its old addresses
     /// takes long where nobody refuses a connection. An address that is being tried, or must not be
-    /// tried yet, is not tried under a second name.
+    /// tried yet, is not tried under a second name. Without `rebootstrap` the list is for the first
+    /// time only.
     pub(crate) fn candidate(&mut self) -> Option<NodeId> {
         let taken: HashSet<&Endpoint> = self
             .nodes
@@ -131,9 +135,10 @@ impl Cluster {
             .filter(|(id, node)| !id.is_bootstrap() || node.link != Link::Down)
             .map(|(_, node)| &node.endpoint)
             .collect();
+        let list_counts = self.rebootstrap || self.nodes.keys().all(|id| id.is_bootstrap());
         let free = self.nodes.iter().filter(|(id, node)| {
-            let own = !id.is_bootstrap();
-            node.link == Link::Down && (own || !taken.contains(&node.endpoint))
+            let listed = list_counts && !taken.contains(&node.endpoint);
+            node.link == Link::Down && (!id.is_bootstrap() || listed)
         });
         let (bootstrap, own): (Vec<NodeId>, Vec<NodeId>) =
             free.map(|(id, _)| *id).partition(|id| id.is_bootstrap());
@@ -145,6 +150,13 @@ impl Cluster {
         };
         let group = groups.into_iter().find(|group| !group.is_empty())?;
         Some(group[turn / 2 % group.len()])
+    }
+
+    /// Brokers of the cluster's own that are not connected, and may be.
+    pub(crate) fn unconnected(&self) -> Vec<NodeId> {
+        let own = self.nodes.iter().filter(|(id, _)| !id.is_bootstrap());
+        let down = own.filter(|(_, node)| node.link == Link::Down);
+        down.map(|(id, _)| *id).collect()
     }
 
     /// Whether any connection is in the making.

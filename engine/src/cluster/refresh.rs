@@ -38,12 +38,14 @@ pub(crate) struct Refresh {
     not_before: Time,
     /// When what is known is too old.
     stale_at: Time,
-    interval: Option<Duration>,
+    max_age: Duration,
     backoff: (Duration, Duration),
 }
 
 impl Refresh {
     pub(crate) fn new(settings: &Settings) -> Self {
+        let interval = settings.metadata_refresh_interval.unwrap_or(Duration::MAX);
+        let first = settings.metadata_fast_interval;
         Self {
             wanted: true,
             urgent: true,
@@ -53,8 +55,8 @@ impl Refresh {
             fruitless: 0,
             not_before: Time::default(),
             stale_at: Time::NEVER,
-            interval: settings.metadata_refresh_interval,
-            backoff: (settings.retry_backoff, settings.retry_backoff_max),
+            max_age: interval.min(settings.metadata_max_age),
+            backoff: (first, settings.retry_backoff_max.max(first)),
         }
     }
 
@@ -67,6 +69,11 @@ impl Refresh {
     pub(crate) fn want_urgently(&mut self) {
         self.wanted = true;
         self.urgent = true;
+    }
+
+    /// Whether nobody needs anything, and what is known is merely old.
+    pub(crate) fn is_routine(&self) -> bool {
+        !self.wanted && self.asked.is_empty()
     }
 
     /// Whether a broker is to be asked now.
@@ -111,9 +118,7 @@ impl Refresh {
         now: Time,
         random: &mut fastrand::Rng,
     ) {
-        self.stale_at = self
-            .interval
-            .map_or(Time::NEVER, |interval| now.after(interval));
+        self.stale_at = now.after(self.max_age);
         self.fruitless = if complete { 0 } else { self.fruitless + 1 };
         let (first, max) = self.backoff;
         // Also after a complete answer: a leader that moves again and again makes no storm.

@@ -19,17 +19,20 @@ const MAX_PARTITIONS: usize = 100_000;
 const MAX_HOST: usize = 255;
 
 /// Whether brokers and topics are what brokers and topics can be, and none is there that was not
-/// `asked` about; `asked` is in the order of the names. A topic may be left out: whoever needs it
-/// asks again.
+/// `asked` about; `asked` is in the order of the names, and `None` for all topics. A topic may be
+/// left out: whoever needs it asks again.
 pub(super) fn metadata(
     response: &MetadataResponse<'_>,
-    asked: &[Arc<str>],
+    asked: Option<&[Arc<str>]>,
 ) -> Result<(), Nonsense> {
     brokers(&response.brokers)?;
+    let is_unasked = |name: &str| {
+        asked.is_some_and(|asked| asked.binary_search_by(|known| (**known).cmp(name)).is_err())
+    };
     let mut seen = HashSet::new();
     for topic in &response.topics {
         let name = topic.name.unwrap_or_default();
-        if asked.binary_search_by(|known| (**known).cmp(name)).is_err() {
+        if is_unasked(name) {
             let what = format!("{name:?} was not asked for");
             return Err(nonsense("MetadataTopic.name", what));
         }

@@ -40,8 +40,11 @@ pub enum Trouble {
     },
     /// `socket.connection.setup.timeout.ms` is over, still connecting.
     SlowToOpen,
-    /// `socket.connection.setup.timeout.ms` is over, still without an answer.
-    SlowHandshake,
+    /// Connected, but the time for the handshake is over, still without an answer.
+    SlowHandshake {
+        /// The property that sets it.
+        limit: &'static str,
+    },
     /// `socket.timeout.ms` is over for a request.
     NoAnswer {
         /// Which.
@@ -176,9 +179,9 @@ impl fmt::Display for Trouble {
             Self::SlowToOpen => {
                 f.write_str("no connection within socket.connection.setup.timeout.ms")
             }
-            Self::SlowHandshake => f.write_str(
-                "connected, but no answer within socket.connection.setup.timeout.ms; is this a \
-                 plaintext listener?",
+            Self::SlowHandshake { limit } => write!(
+                f,
+                "connected, but no answer within {limit}; is this a plaintext listener?"
             ),
             Self::NoAnswer { question } => {
                 write!(f, "no answer to {question} within socket.timeout.ms")

@@ -49,13 +49,20 @@ impl Engine {
         self.next_conn += 1;
         node.link = Link::Opening(conn);
         let endpoint = node.endpoint.clone();
-        let connection = Connection::new(id, endpoint.clone(), &self.core.settings, now);
-        self.timers.arm(
-            Timer::Connection(conn),
-            connection.deadline(&self.core.settings),
-        );
+        let connection = Connection::new(id, endpoint.clone(), &self.core, now);
+        self.timers
+            .arm(Timer::Connection(conn), connection.deadline());
         self.connections.insert(conn, connection);
         self.events.push_back(Event::Connect { conn, endpoint });
+    }
+
+    /// Connects to every broker of the cluster, where that is wanted.
+    pub(super) fn connect_all(&mut self, now: Time) {
+        if !self.core.settings.sparse_connections {
+            for id in self.cluster.unconnected() {
+                self.connect(id, now);
+            }
+        }
     }
 
     pub(super) fn ready(&mut self, conn: ConnId, now: Time) {
@@ -94,7 +101,7 @@ impl Engine {
         self.events.push_back(Event::Disconnect { conn });
         self.cluster.refresh.lost(conn);
         let id = connection.node;
-        let lasted = connection.lasted(&self.core.settings, now);
+        let lasted = connection.lasted(now);
         let shipments = connection.into_shipments();
         let idle = matches!(
             error.trouble,
@@ -165,6 +172,7 @@ impl Engine {
             Link::Backoff(until) => self.timers.arm(Timer::Reconnect(id), until),
             _ => {}
         }
+        self.connect_all(now);
         self.serve(id, now);
     }
 
@@ -172,11 +180,10 @@ impl Engine {
         let Some(connection) = self.connections.get(&conn) else {
             return;
         };
-        let settings = &self.core.settings;
-        match connection.overdue(settings, now) {
+        match connection.overdue(now) {
             Some(error) => self.drop_connection(conn, &error, now),
             None => {
-                let deadline = connection.deadline(settings);
+                let deadline = connection.deadline();
                 self.timers.arm(Timer::Connection(conn), deadline);
             }
         }

@@ -50,8 +50,11 @@ impl Engine {
             .values()
             .map(|state| Arc::clone(state.topic.name()))
             .collect();
-        let deadline = now.after(self.core.settings.request_timeout);
-        match connection.ask_metadata(names.into_iter().collect(), deadline) {
+        let settings = &self.core.settings;
+        // Who needs to know something of a topic asks for it by its name: it may have to be made.
+        let some = settings.metadata_sparse || !self.cluster.refresh.is_routine();
+        let deadline = now.after(settings.request_timeout);
+        match connection.ask_metadata(some.then(|| names.into_iter().collect()), deadline) {
             Ok(()) => {
                 self.cluster.refresh.ask(conn, now);
                 self.cluster.searched_at = None;
@@ -88,6 +91,7 @@ impl Engine {
         self.timers.disarm(Timer::Refresh);
         let changes = self.cluster.update(&response.brokers);
         self.apply(changes, now);
+        self.connect_all(now);
         let answers = response.topics.iter();
         let answers: HashMap<&str, &MetadataTopic<'_>> = answers
             .filter_map(|topic| Some((topic.name?, topic)))

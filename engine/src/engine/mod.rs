@@ -14,7 +14,7 @@ use kafka_wire::message::ProduceResponse;
 use tracing::{debug, info, warn};
 
 use crate::accumulator::{Accumulator, Core, Work};
-use crate::cluster::{Cluster, Link, NodeId, Refresh};
+use crate::cluster::{Cluster, Link, NodeId};
 use crate::complaints::Complaints;
 use crate::connection::{Answer, ConnId, Connection, ConnectionError, Question, Transmit, Trouble};
 use crate::error::{DeliveryError, Place};
@@ -143,7 +143,7 @@ impl Engine {
     pub fn new(accumulator: &Arc<Accumulator>, seed: u64) -> Self {
         let core = Arc::clone(accumulator.core());
         Self {
-            cluster: Cluster::new(&core.settings.bootstrap, Refresh::new(&core.settings)),
+            cluster: Cluster::new(&core.settings),
             sender: Sender::new(&core),
             accumulator: Arc::clone(accumulator),
             core,
@@ -200,11 +200,11 @@ impl Engine {
     /// The next request to write on a connection, once the last one is written.
     pub fn poll_transmit(&mut self, conn: ConnId, now: Time) -> Option<Transmit> {
         let connection = self.connections.get_mut(&conn)?;
-        let settings = &self.core.settings;
+        let max_in_flight = self.core.settings.max_in_flight;
         let node = connection.node;
         let transmit = connection.next_output().or_else(|| {
             // An answer makes room again, and gets the connection polled again.
-            if connection.versions().is_none() || connection.in_flight() >= settings.max_in_flight {
+            if connection.versions().is_none() || connection.in_flight() >= max_in_flight {
                 return None;
             }
             let cargo = self.sender.collect(node, now);
@@ -213,7 +213,7 @@ impl Engine {
             transmit
         });
         self.timers
-            .arm(Timer::Connection(conn), connection.deadline(settings));
+            .arm(Timer::Connection(conn), connection.deadline());
         transmit
     }
 

@@ -278,6 +278,76 @@ fn a_cluster_that_moved_away_is_found_by_its_bootstrap_address_though_old_addres
 }
 
 #[test]
+fn without_rebootstrap_a_known_cluster_is_not_looked_for_elsewhere() {
+    for rebootstrap in [true, false] {
+        let settings = Settings {
+            bootstrap: vec![endpoint("front")],
+            rebootstrap,
+            ..Settings::default()
+        };
+        let mut cluster = Cluster::new(1).with_topic("t", 1);
+        cluster.aliases.insert(endpoint("front"), 1);
+        let mut world = World::new(cluster, settings);
+        let topic = world.topic("t");
+        world.publish(&topic, &Message::of(10));
+        world.run_dry(secs(1));
+        world.crash(1, Reach::Refuses);
+        world.connects.clear();
+        world.run_for(secs(60));
+        let tried = world.connects.iter().any(|(_, host)| host == "front");
+        assert_eq!(tried, rebootstrap);
+        world.cluster.broker(1).reach = Reach::Up;
+        world.publish(&topic, &Message::of(10));
+        world.run_dry(secs(16));
+        world.verify();
+    }
+}
+
+#[test]
+fn brokers_that_have_nothing_to_do_are_connected_only_if_told_to() {
+    for sparse_connections in [true, false] {
+        let settings = Settings {
+            sparse_connections,
+            ..Settings::default()
+        };
+        let mut cluster = Cluster::new(3);
+        cluster.lists_the_dead = true;
+        let mut world = World::new(cluster, settings);
+        world.run_for(secs(20));
+        let expected = if sparse_connections { 1 } else { 3 };
+        assert_eq!(world.connections(), expected);
+        world.crash(2, Reach::Refuses);
+        world.run_for(secs(20));
+        world.cluster.broker(2).reach = Reach::Up;
+        world.run_for(secs(20));
+        assert_eq!(world.connections(), expected);
+    }
+}
+
+#[test]
+fn a_broker_that_does_not_say_what_it_speaks_is_left_after_the_shorter_of_two_times() {
+    for (version, setup, limit) in [
+        (secs(10), secs(30), "api.version.request.timeout.ms"),
+        (secs(30), secs(10), "socket.connection.setup.timeout.ms"),
+    ] {
+        let settings = Settings {
+            api_version_timeout: version,
+            connection_setup_timeout: setup,
+            ..Settings::default()
+        };
+        let mut cluster = Cluster::new(1);
+        cluster.broker(1).reach = Reach::Hangs;
+        let mut world = World::new(cluster, settings);
+        world.run_for(secs(9));
+        assert_eq!(world.connects.len(), 1);
+        world.run_for(secs(2));
+        assert_eq!(world.connects.len(), 2);
+        let said = world.log.lines();
+        assert!(said[0].contains(limit), "{said:?}");
+    }
+}
+
+#[test]
 fn an_address_under_two_names_is_tried_as_one() {
     let bootstrap = vec![endpoint("b1"), endpoint("b1")];
     let settings = Settings {

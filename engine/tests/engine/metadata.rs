@@ -217,19 +217,81 @@ fn an_idle_producer_wakes_for_the_metadata_refresh_alone() {
 }
 
 #[test]
-fn without_a_refresh_interval_an_idle_producer_sleeps_for_ever() {
+fn without_a_refresh_interval_an_idle_producer_sleeps_until_what_it_knows_is_too_old() {
     let settings = Settings {
         metadata_refresh_interval: None,
+        metadata_max_age: secs(1_000_000),
         ..Settings::default()
     };
     let mut world = World::new(Cluster::new(1).with_topic("t", 1), settings);
     let topic = world.topic("t");
     world.publish(&topic, &Message::of(10));
     world.run_for(secs(400));
-    assert!(world.sleeps_for(secs(1_000_000)));
+    assert!(world.sleeps_for(secs(999_000)));
     world.publish(&topic, &Message::of(10));
     world.run_dry(millis(10));
     world.verify();
+    let questions = world.cluster.questions.len();
+    world.run_for(secs(1_000_000));
+    assert_eq!(world.cluster.questions.len(), questions + 1);
+}
+
+#[test]
+fn what_is_known_is_asked_for_anew_when_it_is_too_old_or_after_the_interval() {
+    for (interval, max_age) in [(secs(300), secs(10)), (secs(10), secs(300))] {
+        let settings = Settings {
+            metadata_refresh_interval: Some(interval),
+            metadata_max_age: max_age,
+            ..Settings::default()
+        };
+        let mut world = World::new(Cluster::new(1), settings);
+        world.run_for(secs(5));
+        assert_eq!(questions_in_100_s(&mut world), 10);
+    }
+}
+
+#[test]
+fn only_a_routine_refresh_asks_for_all_topics_and_only_if_told_to() {
+    for metadata_sparse in [true, false] {
+        let settings = Settings {
+            metadata_sparse,
+            ..Settings::default()
+        };
+        let cluster = Cluster::new(1).with_topic("others", 1).with_topic("t", 1);
+        let mut world = World::new(cluster, settings);
+        world.topic("t");
+        world.run_for(secs(301));
+        let asked: Vec<_> = world.cluster.questions.iter().map(|q| &*q.2).collect();
+        let routine: &[&str] = match metadata_sparse {
+            true => &["t"],
+            false => &["others", "t"],
+        };
+        assert_eq!(asked, [&["t"][..], routine]);
+    }
+}
+
+#[test]
+fn a_topic_is_made_by_being_asked_for_unless_that_is_forbidden() {
+    for (version, allow_auto_create, made) in
+        [(13, true, true), (13, false, false), (3, false, true)]
+    {
+        let settings = Settings {
+            allow_auto_create,
+            ..Settings::default()
+        };
+        let mut cluster = Cluster::new(1);
+        cluster.auto_create = Some(1);
+        let offer = VersionRange {
+            min: 0,
+            max: version,
+        };
+        cluster.broker(1).offers.insert(Metadata, offer);
+        let mut world = World::new(cluster, settings);
+        world.topic("t");
+        world.run_for(secs(1));
+        // Versions below 4 have no word for it.
+        assert_eq!(world.cluster.topics.contains_key("t"), made, "{version}");
+    }
 }
 
 /// Two brokers, both connected: the first falls silent, the second leads everything from then on.
