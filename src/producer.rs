@@ -9,7 +9,7 @@ use kafka_engine::accumulator::Accumulator;
 use kafka_engine::{Purge, Undelivered};
 use parking_lot::Mutex;
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Finished};
 use crate::driver::{Driver, Rouser, wait_for};
 use crate::settings::TopicSettings;
 use crate::topic_name::{TopicNameError, check_topic_name};
@@ -70,7 +70,15 @@ impl ProducerBuilder {
     /// # Errors
     /// Properties that are missing or contradict each other, or a system out of threads.
     pub fn start(self) -> Result<Producer, StartError> {
-        let (mut settings, topic_settings) = self.config.finish().map_err(StartError::Config)?;
+        let Finished {
+            mut settings,
+            topic_settings,
+            warnings,
+            ..
+        } = self.config.finish().map_err(StartError::Config)?;
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
         settings.reports = self.report_mode.unwrap_or(settings.reports);
         settings.report_records = self.report_records;
         let accumulator = Accumulator::new(settings, fastrand::u64(..));

@@ -98,7 +98,7 @@ pub(crate) fn run(options: Options, console: &Console) -> Result<Exit, Error> {
         return Err(Error::KeyOfSocket);
     }
     let config = configuration(&socket, options.config.as_deref())?;
-    let (settings, _) = config.clone().finish()?;
+    let settings = config.clone().finish()?.settings;
     let input = Input::open(&options, settings.message_max_bytes)?;
     let mode = match options.report {
         Report::None => ReportMode::None,

@@ -1,7 +1,8 @@
 use std::fmt;
 
 use super::brokers::BrokersError;
-use super::table::{self, Scope};
+use super::property::Scope;
+use super::table;
 
 /// A property that cannot be set, or that contradicts another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,7 +11,8 @@ pub struct ConfigError {
     pub property: Box<str>,
     /// The name that librdkafka's documentation lists it under; `None` if it is unknown.
     pub canonical: Option<&'static str>,
-    /// The value as it was written. Not part of the text for an unknown name: it may be a secret.
+    /// The value as it was written; `[redacted]` if nobody may see it, empty for a name that is
+    /// unknown, as it may be a secret, too.
     pub value: Box<str>,
     /// What is wrong.
     pub problem: Problem,
@@ -28,6 +30,16 @@ pub enum Problem {
     GlobalOnly,
     /// It has to be set.
     Missing,
+    /// It has to be set because of another property.
+    Needed {
+        /// The other property, as it was written.
+        by: Box<str>,
+    },
+    /// It cannot be set together with another property.
+    NotBoth {
+        /// The other property, as it was written.
+        other: Box<str>,
+    },
     /// The value is empty.
     Empty {
         /// What would be right.
@@ -45,6 +57,25 @@ pub enum Problem {
     },
     /// The list of brokers is malformed.
     Brokers(BrokersError),
+    /// The value is well-formed, but will never be obeyed.
+    Refused {
+        /// Why.
+        reason: &'static str,
+        /// What to do in its place.
+        instead: &'static str,
+    },
+    /// The value is well-formed, but cannot be obeyed yet.
+    NotYet {
+        /// What has to be there first.
+        waits_for: &'static str,
+        /// The values that are accepted until then.
+        until_then: String,
+    },
+    /// It is a function or an object, which no text can be.
+    DedicatedApi {
+        /// The call that sets it, if there is one.
+        call: Option<&'static str>,
+    },
     /// The value contradicts another property.
     Conflict {
         /// The relation that does not hold.
@@ -57,11 +88,11 @@ pub enum Problem {
 }
 
 impl ConfigError {
-    /// librdkafka's code: -2 for a name that does not exist (`RD_KAFKA_CONF_UNKNOWN`), else -1
-    /// (`RD_KAFKA_CONF_INVALID`).
+    /// librdkafka's code: -2 for a name that does not exist in that scope (`RD_KAFKA_CONF_UNKNOWN`),
+    /// else -1 (`RD_KAFKA_CONF_INVALID`).
     pub fn code(&self) -> i32 {
         match self.problem {
-            Problem::Unknown { .. } => -2,
+            Problem::Unknown { .. } | Problem::GlobalOnly => -2,
             _ => -1,
         }
     }
@@ -81,9 +112,9 @@ impl ConfigError {
     pub(super) fn not_of_a_topic(name: &str) -> Self {
         match table::find(Scope::Global, name) {
             None => Self::unknown(name),
-            Some(property) => Self {
+            Some(id) => Self {
                 property: name.into(),
-                canonical: Some(property.name),
+                canonical: Some(id.property().name),
                 value: Box::default(),
                 problem: Problem::GlobalOnly,
             },
@@ -120,6 +151,33 @@ impl fmt::Display for ConfigError {
             }
             Problem::OutOfRange { allowed } => {
                 write!(f, ": value {value:?} is out of range; give {allowed}")
+            }
+            Problem::Needed { by } => write!(f, ": it is not set, and {by} needs it; set it, too"),
+            Problem::NotBoth { other } => {
+                write!(
+                    f,
+                    ": it cannot be set together with {other}; leave one of the two out"
+                )
+            }
+            Problem::Refused { reason, instead } => {
+                write!(f, ": value {value:?} is refused: {reason}; {instead}")
+            }
+            Problem::NotYet {
+                waits_for,
+                until_then,
+            } => write!(
+                f,
+                ": value {value:?} is not supported yet, it waits for {waits_for}; until then give \
+                 {until_then}"
+            ),
+            Problem::DedicatedApi { call: Some(call) } => {
+                write!(f, ": it is no text; use {call}")
+            }
+            Problem::DedicatedApi { call: None } => {
+                write!(
+                    f,
+                    ": it is no text, and there is no call for it yet; leave it out"
+                )
             }
             Problem::Brokers(error) => write!(f, ": {error}"),
             Problem::Conflict {

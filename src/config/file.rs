@@ -84,7 +84,7 @@ mod tests {
         config
             .set_from_file("# brokers\r\nbootstrap.servers = a:1,b:2 \r\n\n  #x\n\tclient.id=a=b#c")
             .unwrap();
-        let (settings, _) = config.finish().unwrap();
+        let settings = config.finish().unwrap().settings;
         assert_eq!(settings.bootstrap.len(), 2);
         assert_eq!(settings.client_id, "a=b#c");
     }

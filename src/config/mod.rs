@@ -7,18 +7,31 @@
 mod brokers;
 mod error;
 mod file;
+mod property;
+mod rules;
+mod secret;
 mod table;
 mod value;
+mod warning;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use kafka_engine::settings::{Settings, TopicSettings};
 
 pub use brokers::{BrokersError, BrokersProblem, parse_brokers};
 pub use error::{ConfigError, Problem};
 pub use file::{FileError, FileProblem};
-pub use table::{PROPERTIES, Property, Scope};
+pub use property::{
+    Form, Handling, Importance, Kind, Origin, Property, Refusal, Refused, Scope, UntilThen,
+};
+pub use secret::Secret;
+pub use table::{PROPERTIES, suggest};
+pub use warning::{Reason, Warning};
+
+use property::Targets;
+use secret::REDACTED;
+use table::Id;
+use value::Value;
 
 /// Settings in the making.
 ///
@@ -27,37 +40,53 @@ pub use table::{PROPERTIES, Property, Scope};
 /// let mut config = Config::default();
 /// config.set("bootstrap.servers", "kafka-1,kafka-2:9093")?;
 /// config.set("linger.ms", "20")?;
-/// let (settings, topic_settings) = config.finish()?;
-/// assert_eq!(settings.bootstrap[0].port, 9092);
+/// let finished = config.finish()?;
+/// assert_eq!(finished.settings.bootstrap[0].port, 9092);
 /// # Ok::<_, event_kafka::config::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    global: Settings,
-    topic: TopicSettings,
-    /// What was set explicitly, by canonical name: some defaults follow other properties, and
-    /// errors quote the words of whoever wrote them.
-    given: BTreeMap<&'static str, Given>,
+    /// What was set explicitly: some defaults follow other properties, and errors quote the words
+    /// of whoever wrote them.
+    given: BTreeMap<Id, Given>,
+    /// What follows from other properties.
+    derived: BTreeMap<Id, Value>,
 }
 
+/// A property as it was set.
 #[derive(Clone, Debug)]
 struct Given {
+    /// As it was written: perhaps an alias, perhaps with `topic.` before it.
     name: Box<str>,
-    value: Box<str>,
+    /// As it was written; redacted if nobody may see it.
+    text: Box<str>,
+    value: Value,
+}
+
+/// A configuration that holds together.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// What the producer is told.
+    pub settings: Settings,
+    /// What its topics are told.
+    pub topic_settings: TopicSettings,
+    /// What was set to no effect, or to another one than it seems.
+    pub warnings: Vec<Warning>,
+    config: Config,
 }
 
 impl Config {
-    /// Sets one property of either scope; a later value replaces an earlier one. Names are
-    /// case-sensitive. A topic property becomes the default of every topic and may be written with
-    /// the prefix `topic.`.
+    /// Sets one property of either scope; a later value replaces an earlier one, and flags
+    /// (`debug`) add to it. Names are case-sensitive. A topic property becomes the default of every
+    /// topic and may be written with the prefix `topic.`.
     ///
     /// # Errors
-    /// The name is unknown, or the value is malformed or out of range.
+    /// The name is unknown, or the value is malformed, out of range, or one that cannot be obeyed.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
-        let property = table::find(Scope::Global, name)
+        let id = table::find(Scope::Global, name)
             .or_else(|| table::find(Scope::Topic, name.strip_prefix("topic.").unwrap_or(name)))
             .ok_or_else(|| ConfigError::unknown(name))?;
-        self.assign(property, name, value)
+        self.assign(id, name, value)
     }
 
     /// Sets one property of a topic.
@@ -65,10 +94,17 @@ impl Config {
     /// # Errors
     /// As [`Config::set`]; a global property is refused.
     pub fn set_topic(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
-        match table::find(Scope::Topic, name) {
-            Some(property) => self.assign(property, name, value),
+        match table::find(Scope::Topic, name.strip_prefix("topic.").unwrap_or(name)) {
+            Some(id) => self.assign(id, name, value),
             None => Err(ConfigError::not_of_a_topic(name)),
         }
+    }
+
+    /// The value of a property as librdkafka would show it: the one that was set, or the default.
+    /// `None` if there is no such property.
+    pub fn get(&self, scope: Scope, name: &str) -> Option<String> {
+        let id = table::find(scope, name)?;
+        Some(self.value(id).to_string())
     }
 
     /// Completes the settings: defaults that follow other properties, and the rules between
@@ -76,126 +112,110 @@ impl Config {
     ///
     /// # Errors
     /// `bootstrap.servers` is missing, or two properties contradict each other.
-    pub fn finish(mut self) -> Result<(Settings, TopicSettings), ConfigError> {
-        self.require_brokers()?;
-        self.keep_linger_below_message_timeout()?;
-        self.derive_sticky_linger();
-        self.require_ordered_reconnect_backoff()?;
-        self.cap_retry_backoff();
-        Ok((self.global, self.topic))
+    pub fn finish(mut self) -> Result<Finished, ConfigError> {
+        rules::complete(&mut self)?;
+        let mut targets = Targets::default();
+        let given = self.given.iter().map(|(id, given)| (id, &given.value));
+        for (id, value) in given.chain(&self.derived) {
+            id.property().apply(&mut targets, value);
+        }
+        rules::cap_retry_backoff(&mut targets.global);
+        Ok(Finished {
+            settings: targets.global,
+            topic_settings: targets.topic,
+            warnings: self.warnings(),
+            config: self,
+        })
     }
 
-    fn assign(
-        &mut self,
-        property: &'static Property,
-        name: &str,
-        value: &str,
-    ) -> Result<(), ConfigError> {
-        property
-            .assign(self, value)
+    /// What was set to no effect, or to another one than it seems.
+    pub fn warnings(&self) -> Vec<Warning> {
+        let of_values = self.given.iter().filter_map(|(id, given)| {
+            let reason = Reason::of(id.property(), &given.value)?;
+            Some(self.warning(*id, reason))
+        });
+        of_values.chain(rules::warnings(self)).collect()
+    }
+
+    fn assign(&mut self, id: Id, name: &str, text: &str) -> Result<(), ConfigError> {
+        let property = id.property();
+        let shown = if property.sensitive { REDACTED } else { text };
+        let present = self.given.get(&id).map(|given| &given.value);
+        let value = property
+            .accept(text, present)
             .map_err(|problem| ConfigError {
                 property: name.into(),
                 canonical: Some(property.name),
-                value: value.into(),
+                value: shown.into(),
                 problem,
             })?;
         let given = Given {
             name: name.into(),
-            value: value.into(),
-        };
-        self.given.insert(property.name, given);
-        Ok(())
-    }
-
-    fn require_brokers(&self) -> Result<(), ConfigError> {
-        if self.global.bootstrap.is_empty() {
-            return Err(self.error(BROKERS, Problem::Missing));
-        }
-        Ok(())
-    }
-
-    /// A message must be able to leave before it times out. A linger that nobody asked for gives
-    /// way; one that was asked for is a contradiction.
-    fn keep_linger_below_message_timeout(&mut self) -> Result<(), ConfigError> {
-        let Some(timeout) = self.topic.message_timeout else {
-            return Ok(());
-        };
-        if timeout > self.global.linger {
-            return Ok(());
-        }
-        if self.given.contains_key(LINGER) {
-            return Err(self.conflict(MESSAGE_TIMEOUT, "must be greater than", LINGER));
-        }
-        self.global.linger = timeout.saturating_sub(Duration::from_micros(100));
-        Ok(())
-    }
-
-    fn derive_sticky_linger(&mut self) {
-        if !self.given.contains_key(STICKY_LINGER) {
-            self.global.sticky_linger = (self.global.linger * 2).min(Duration::from_secs(900));
-        }
-    }
-
-    fn require_ordered_reconnect_backoff(&self) -> Result<(), ConfigError> {
-        if self.global.reconnect_backoff_max < self.global.reconnect_backoff {
-            return Err(self.conflict(
-                RECONNECT_BACKOFF_MAX,
-                "must not be less than",
-                RECONNECT_BACKOFF,
-            ));
-        }
-        Ok(())
-    }
-
-    /// KIP-580: a first wait above the longest one makes every wait the longest one.
-    fn cap_retry_backoff(&mut self) {
-        self.global.retry_backoff = self.global.retry_backoff.min(self.global.retry_backoff_max);
-    }
-
-    fn conflict(
-        &self,
-        property: &'static str,
-        rule: &'static str,
-        other: &'static str,
-    ) -> ConfigError {
-        let Given { name, value } = self.given_or_default(other);
-        self.error(
-            property,
-            Problem::Conflict {
-                rule,
-                other: name,
-                other_value: value,
-            },
-        )
-    }
-
-    fn error(&self, canonical: &'static str, problem: Problem) -> ConfigError {
-        let Given { name, value } = self.given_or_default(canonical);
-        ConfigError {
-            property: name,
-            canonical: Some(canonical),
+            text: shown.into(),
             value,
+        };
+        self.given.insert(id, given);
+        Ok(())
+    }
+
+    fn is_set(&self, id: Id) -> bool {
+        self.given.contains_key(&id)
+    }
+
+    fn value(&self, id: Id) -> Value {
+        let given = || self.given.get(&id).map(|given| &given.value);
+        match self.derived.get(&id).or_else(given) {
+            Some(value) => value.clone(),
+            None => id.property().default_value(),
+        }
+    }
+
+    fn warning(&self, id: Id, reason: Reason) -> Warning {
+        Warning {
+            property: self.written(id),
+            canonical: id.property().name,
+            reason,
+        }
+    }
+
+    fn error(&self, id: Id, problem: Problem) -> ConfigError {
+        ConfigError {
+            property: self.written(id),
+            canonical: Some(id.property().name),
+            value: self.shown(id),
             problem,
         }
     }
 
-    fn given_or_default(&self, canonical: &'static str) -> Given {
-        self.given.get(canonical).cloned().unwrap_or_else(|| Given {
-            name: canonical.into(),
-            value: table::default_of(canonical).into(),
-        })
+    /// The name of a property as its user writes it.
+    fn written(&self, id: Id) -> Box<str> {
+        match self.given.get(&id) {
+            Some(given) => given.name.clone(),
+            None => id.property().name.into(),
+        }
+    }
+
+    /// The value of a property as its user writes it.
+    fn shown(&self, id: Id) -> Box<str> {
+        match self.given.get(&id) {
+            Some(given) => given.text.clone(),
+            None => self.value(id).to_string().into(),
+        }
     }
 }
 
-const BROKERS: &str = "metadata.broker.list";
-const LINGER: &str = "queue.buffering.max.ms";
-const MESSAGE_TIMEOUT: &str = "message.timeout.ms";
-const RECONNECT_BACKOFF: &str = "reconnect.backoff.ms";
-const RECONNECT_BACKOFF_MAX: &str = "reconnect.backoff.max.ms";
-const STICKY_LINGER: &str = "sticky.partitioning.linger.ms";
+impl Finished {
+    /// The value of a property as librdkafka would show it: the one that was set or follows from
+    /// others, or the default. `None` if there is no such property.
+    pub fn get(&self, scope: Scope, name: &str) -> Option<String> {
+        self.config.get(scope, name)
+    }
+}
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn config(properties: &[(&str, &str)]) -> Config {
@@ -208,7 +228,8 @@ mod tests {
     }
 
     fn settings(properties: &[(&str, &str)]) -> (Settings, TopicSettings) {
-        config(properties).finish().unwrap()
+        let finished = config(properties).finish().unwrap();
+        (finished.settings, finished.topic_settings)
     }
 
     fn refusal(properties: &[(&str, &str)]) -> String {

@@ -1,10 +1,187 @@
 //! Values as librdkafka reads them, minus its silent truncation.
 
+use std::fmt;
 use std::num::IntErrorKind;
+
+use kafka_engine::settings::Endpoint;
+
+use super::Problem;
+use super::brokers::parse_brokers;
+use super::property::{Form, Kind, Property};
+use super::secret::Secret;
+
+/// A value of a property. Its text is the one that librdkafka gives back for it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Value {
+    Integer(i64),
+    Float(f64),
+    Boolean(bool),
+    Word(&'static str),
+    Flags(Flags),
+    Text(Box<str>),
+    Secret(Secret),
+    Brokers {
+        text: Box<str>,
+        endpoints: Vec<Endpoint>,
+    },
+}
+
+/// Some of the words of a property.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Flags {
+    words: &'static [&'static str],
+    bits: u64,
+}
+
+impl Flags {
+    pub(super) fn none_of(words: &'static [&'static str]) -> Self {
+        Self { words, bits: 0 }
+    }
+
+    #[allow(dead_code, reason = "until `debug` is wired")]
+    pub(super) fn contains(self, word: &str) -> bool {
+        self.iter().any(|set| set == word)
+    }
+
+    fn iter(self) -> impl Iterator<Item = &'static str> {
+        let is_set = move |index: &usize| self.bits >> index & 1 == 1;
+        (0..self.words.len())
+            .filter(is_set)
+            .map(|index| self.words[index])
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Integer(number) => number.fmt(f),
+            Self::Float(number) => number.fmt(f),
+            Self::Boolean(yes) => yes.fmt(f),
+            Self::Word(word) => f.write_str(word),
+            Self::Flags(flags) => f.write_str(&flags.iter().collect::<Vec<_>>().join(",")),
+            Self::Text(text) | Self::Brokers { text, .. } => f.write_str(text),
+            Self::Secret(secret) => secret.fmt(f),
+        }
+    }
+}
+
+/// Reads a value of `property`. Flags add to those of `present`.
+pub(super) fn read(
+    property: &Property,
+    text: &str,
+    present: Option<&Value>,
+) -> Result<Value, Problem> {
+    let malformed = || malformed(property, text);
+    match property.kind {
+        Kind::Integer { low, high, words } => {
+            let named = words
+                .iter()
+                .find(|(word, _)| text.trim_ascii().eq_ignore_ascii_case(word))
+                .map(|(_, number)| *number);
+            match named.or_else(|| integer(text)) {
+                None => Err(malformed()),
+                Some(number) if (low..=high).contains(&number) => Ok(Value::Integer(number)),
+                Some(_) => Err(out_of_range(property)),
+            }
+        }
+        Kind::Float { low, high } => match float(text) {
+            None => Err(malformed()),
+            Some(number) if (low..=high).contains(&number) => Ok(Value::Float(number)),
+            Some(_) => Err(out_of_range(property)),
+        },
+        Kind::Boolean => boolean(text).map(Value::Boolean).ok_or_else(malformed),
+        Kind::Choice { words, case_counts } => find_word(words, text.trim_ascii(), case_counts)
+            .map(|index| Value::Word(words[index]))
+            .ok_or_else(malformed),
+        Kind::Flags { words, all } => {
+            let before = match present {
+                Some(Value::Flags(flags)) => flags.bits,
+                _ => 0,
+            };
+            let bits = change_flags(words, all, before, text).ok_or_else(malformed)?;
+            Ok(Value::Flags(Flags { words, bits }))
+        }
+        Kind::Text(form) => read_text(property, form, text).ok_or_else(malformed),
+        Kind::Patterns | Kind::Call | Kind::Foreign => Ok(Value::Text(text.into())),
+        Kind::Brokers => {
+            let text = text.trim_ascii_start();
+            let endpoints = parse_brokers(text).map_err(Problem::Brokers)?;
+            let text = text.into();
+            Ok(Value::Brokers { text, endpoints })
+        }
+    }
+}
+
+fn read_text(property: &Property, form: Form, text: &str) -> Option<Value> {
+    let text = match form {
+        // An empty text is the default.
+        Form::Any | Form::Verbatim if text.is_empty() => property.default,
+        Form::Verbatim => text,
+        Form::Any => text.trim_ascii_start(),
+        Form::Word | Form::BrokerVersion => text.trim_ascii(),
+    };
+    let well_formed = match form {
+        Form::Any | Form::Verbatim => true,
+        Form::Word => !text.is_empty() && !text.contains([',', ' ']),
+        Form::BrokerVersion => {
+            !text.is_empty() && !text.starts_with("0.7.") && !text.starts_with("0.6.")
+        }
+    };
+    well_formed.then(|| {
+        if property.sensitive {
+            Value::Secret(Secret::new(text))
+        } else {
+            Value::Text(text.into())
+        }
+    })
+}
+
+fn find_word(words: &[&str], text: &str, case_counts: bool) -> Option<usize> {
+    words
+        .iter()
+        .position(|word| *word == text || !case_counts && word.eq_ignore_ascii_case(text))
+}
+
+/// A list of words, parted by commas: each is added, or taken away with a `-` before it.
+fn change_flags(words: &[&str], all: Option<&str>, before: u64, list: &str) -> Option<u64> {
+    // Nothing at all is no list, a list of nothing is one.
+    if list.is_empty() {
+        return None;
+    }
+    let items = list.split(',').map(str::trim_ascii);
+    items
+        .filter(|item| !item.is_empty())
+        .try_fold(before, |bits, item| {
+            let (taken, word) = match item.strip_prefix('-') {
+                Some(word) => (true, word),
+                None => (false, item.strip_prefix('+').unwrap_or(item)),
+            };
+            let change = match find_word(words, word, false)? {
+                index if all == Some(words[index]) => (1 << words.len()) - 1,
+                index => 1 << index,
+            };
+            Some(if taken { bits & !change } else { bits | change })
+        })
+}
+
+fn malformed(property: &Property, text: &str) -> Problem {
+    let allowed = property.allowed();
+    if text.trim_ascii().is_empty() {
+        Problem::Empty { allowed }
+    } else {
+        Problem::Malformed { allowed }
+    }
+}
+
+fn out_of_range(property: &Property) -> Problem {
+    Problem::OutOfRange {
+        allowed: property.allowed(),
+    }
+}
 
 /// Decimal, `0x` hexadecimal or `0` octal, with blanks around it. What does not fit saturates, so
 /// that it is out of range rather than malformed.
-pub(super) fn integer(text: &str) -> Option<i64> {
+fn integer(text: &str) -> Option<i64> {
     let text = text.trim_ascii();
     let (negative, digits) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -33,11 +210,11 @@ fn radix_and_digits(text: &str) -> (u32, &str) {
     }
 }
 
-pub(super) fn float(text: &str) -> Option<f64> {
+fn float(text: &str) -> Option<f64> {
     text.trim_ascii().parse().ok()
 }
 
-pub(super) fn boolean(text: &str) -> Option<bool> {
+fn boolean(text: &str) -> Option<bool> {
     let text = text.trim_ascii();
     let is = |words: [&str; 3]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
     if is(["true", "t", "1"]) {

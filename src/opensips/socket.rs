@@ -298,17 +298,20 @@ mod tests {
 
     #[test]
     fn a_value_may_contain_equals_signs() {
-        let (settings, _) = configured("a/t?g.client.id=a=b==")
+        let finished = configured("a/t?g.client.id=a=b==")
             .unwrap()
             .finish()
             .unwrap();
-        assert_eq!(settings.client_id, "a=b==");
+        assert_eq!(finished.settings.client_id, "a=b==");
     }
 
     #[test]
     fn bootstrap_property_replaces_the_brokers() {
         let config = configured("a:1/t?g.bootstrap.servers=b:2").unwrap();
-        assert_eq!(config.finish().unwrap().0.bootstrap[0].to_string(), "b:2");
+        assert_eq!(
+            config.finish().unwrap().settings.bootstrap[0].to_string(),
+            "b:2"
+        );
     }
 
     #[test]
@@ -316,7 +319,10 @@ mod tests {
         let mut config = Config::default();
         config.set("bootstrap.servers", "c:3").unwrap();
         Socket::parse("/t").unwrap().configure(&mut config).unwrap();
-        assert_eq!(config.finish().unwrap().0.bootstrap[0].to_string(), "c:3");
+        assert_eq!(
+            config.finish().unwrap().settings.bootstrap[0].to_string(),
+            "c:3"
+        );
     }
 
     #[test]
