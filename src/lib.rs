@@ -71,7 +71,7 @@ pub use kafka_engine::accumulator::Balance;
 /// ```
 #[doc(inline)]
 pub use kafka_engine::accumulator::Record;
-pub use kafka_engine::error::{DeliveryError, Failure, Persisted, Place, PublishError};
+pub use kafka_engine::error::{DeliveryError, Failure, FatalError, Persisted, Place, PublishError};
 pub use kafka_engine::report::{Delivered, Outcome, Report, ReportedRecord};
 pub use kafka_engine::settings::{self, ReportMode};
 pub use kafka_engine::{Purge, Undelivered};

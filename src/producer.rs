@@ -13,7 +13,7 @@ use crate::config::{Config, ConfigError, Finished};
 use crate::driver::{Driver, Rouser, wait_for};
 use crate::settings::TopicSettings;
 use crate::topic_name::{TopicNameError, check_topic_name};
-use crate::{Balance, ReportMode, Reports, Topic};
+use crate::{Balance, FatalError, ReportMode, Reports, Topic};
 
 /// Configures a [`Producer`].
 #[derive(Clone, Debug, Default)]
@@ -209,6 +209,15 @@ impl Producer {
         } else {
             Err(CloseError { undelivered })
         }
+    }
+
+    /// What ended this producer, if something did. It accepts nothing any more then
+    /// ([`PublishError::Fatal`](crate::PublishError::Fatal)), and what it held has failed with the
+    /// same error. Only idempotent producers can fail like this: fenced, not allowed, or behind a
+    /// gap that `enable.gapless.guarantee` forbids. All there is to do is to close it and to start
+    /// another one.
+    pub fn fatal_error(&self) -> Option<FatalError> {
+        self.shared.accumulator.fatal_error().cloned()
     }
 
     /// Messages accepted since the start, and what became of them.

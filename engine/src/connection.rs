@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kafka_wire::message::{ApiKey, Request, VersionRange, decode_response, encode_request};
 use kafka_wire::message::{ApiVersionsRequest, ApiVersionsResponse};
+use kafka_wire::message::{InitProducerIdRequest, InitProducerIdResponse};
 use kafka_wire::message::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
 use kafka_wire::message::{ProduceRequest, ProduceResponse};
 use kafka_wire::{EncodeError, ErrorCode, Frame, Uuid};
@@ -38,6 +39,8 @@ pub struct Transmit {
 pub(crate) struct Versions {
     pub(crate) produce: i16,
     pub(crate) metadata: i16,
+    /// Not every cluster that is called Kafka gives out producer ids.
+    pub(crate) init_producer_id: Option<i16>,
 }
 
 /// What a request was for.
@@ -47,6 +50,8 @@ pub(crate) enum Purpose {
     /// About these topics, in the order of their names; `None`: all there are.
     Metadata(Option<Vec<Arc<str>>>),
     Produce(Vec<Shipment>),
+    /// For this variant.
+    InitProducerId(u32),
 }
 
 /// A broker's answer.
@@ -58,6 +63,7 @@ pub(crate) enum Answer<'a> {
     Ready,
     Metadata(MetadataResponse<'a>),
     Produce(Question, ProduceResponse<'a>, Vec<Shipment>),
+    ProducerId(u32, InitProducerIdResponse),
 }
 
 #[derive(Debug)]
@@ -135,10 +141,18 @@ impl Connection {
         self.pending.len() + usize::from(self.unanswered.is_some())
     }
 
-    /// Whether an answer to Metadata is still to come.
-    pub(crate) fn awaits_metadata(&self) -> bool {
-        let mut purposes = self.pending.iter().map(|pending| &pending.purpose);
-        purposes.any(|purpose| matches!(purpose, Purpose::Metadata(_)))
+    /// Whether it can be used for requests of an API.
+    pub(crate) fn offers(&self, api: ApiKey) -> bool {
+        self.versions().is_some_and(|versions| match api {
+            ApiKey::InitProducerId => versions.init_producer_id.is_some(),
+            ApiKey::Produce | ApiKey::Metadata | ApiKey::ApiVersions => true,
+        })
+    }
+
+    /// Whether an answer to a request of an API is still to come.
+    pub(crate) fn awaits(&self, api: ApiKey) -> bool {
+        let mut pending = self.pending.iter();
+        pending.any(|pending| pending.question.api == api)
     }
 
     /// Until when the oldest unanswered request has to be answered. All requests have the same
@@ -178,6 +192,27 @@ impl Connection {
         };
         let purpose = Purpose::Metadata(topics.clone());
         self.send(&request, versions.metadata, deadline, purpose)
+    }
+
+    /// Asks for a producer id, for the variant of that number.
+    pub(crate) fn ask_producer_id(
+        &mut self,
+        variant: u32,
+        deadline: Time,
+    ) -> Result<(), ConnectionError> {
+        let Some(version) = self.versions().and_then(|v| v.init_producer_id) else {
+            return Ok(());
+        };
+        let request = InitProducerIdRequest {
+            transaction_timeout_ms: i32::MAX,
+            ..InitProducerIdRequest::default()
+        };
+        self.send(
+            &request,
+            version,
+            deadline,
+            Purpose::InitProducerId(variant),
+        )
     }
 
     /// Writes a Produce request whose records stand in `segments`, one list for each gap.
@@ -259,6 +294,13 @@ impl Connection {
                     .map_err(|source| self.error(Trouble::Nonsense { question, source }))?;
                 Ok(Answer::Metadata(response))
             }
+            Purpose::InitProducerId(variant) => {
+                let (_, response) = decode_response::<InitProducerIdResponse>(api, version, frame)
+                    .map_err(|e| self.error(malformed(e)))?;
+                plausible::producer_id(&response)
+                    .map_err(|source| self.error(Trouble::Nonsense { question, source }))?;
+                Ok(Answer::ProducerId(variant, response))
+            }
             Purpose::Produce(shipments) => match decode_response(api, version, frame) {
                 Ok((_, response)) => Ok(Answer::Produce(question, response, shipments)),
                 Err(error) => {
@@ -309,6 +351,7 @@ impl Connection {
         self.state = State::Ready(Versions {
             produce: common(ApiKey::Produce)?,
             metadata: common(ApiKey::Metadata)?,
+            init_producer_id: common(ApiKey::InitProducerId).ok(),
         });
         self.ready_at = now;
         Ok(Answer::Ready)
@@ -431,7 +474,9 @@ impl Connection {
             .into_iter()
             .flat_map(|pending| match pending.purpose {
                 Purpose::Produce(shipments) => shipments,
-                Purpose::ApiVersions | Purpose::Metadata(_) => Vec::new(),
+                Purpose::ApiVersions | Purpose::Metadata(_) | Purpose::InitProducerId(_) => {
+                    Vec::new()
+                }
             });
         answers
             .chain(

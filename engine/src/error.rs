@@ -40,6 +40,12 @@ pub enum PublishError {
     },
     /// The producer was closed.
     Closed,
+    /// The producer is of no use any more since this happened.
+    Fatal {
+        /// What did; [`Accumulator::fatal_error`](crate::accumulator::Accumulator::fatal_error) says
+        /// more.
+        error: DeliveryError,
+    },
 }
 
 impl PublishError {
@@ -51,6 +57,7 @@ impl PublishError {
             Self::UnknownPartition { .. } => -190,
             Self::InvalidTimestamp { .. } => -186,
             Self::Closed => -197,
+            Self::Fatal { .. } => -150,
         }
     }
 
@@ -62,6 +69,7 @@ impl PublishError {
             Self::UnknownPartition { .. } => "_UNKNOWN_PARTITION",
             Self::InvalidTimestamp { .. } => "_INVALID_ARG",
             Self::Closed => "_DESTROY",
+            Self::Fatal { .. } => "_FATAL",
         }
     }
 
@@ -104,6 +112,11 @@ impl fmt::Display for PublishError {
                 )
             }
             Self::Closed => f.write_str("the producer was closed"),
+            Self::Fatal { error } => write!(
+                f,
+                "the producer has failed for good ({}: {error}); close it and start another one",
+                error.name()
+            ),
         }
     }
 }
@@ -129,6 +142,10 @@ pub enum DeliveryError {
     Transport,
     /// The request could not be written in the broker's protocol.
     Unencodable,
+    /// A message before it failed, which `enable.gapless.guarantee` forbids.
+    GaplessGuarantee,
+    /// The cluster lacks what `enable.idempotence` needs.
+    UnsupportedFeature,
 }
 
 impl DeliveryError {
@@ -143,6 +160,8 @@ impl DeliveryError {
             Self::UnknownPartition => -190,
             Self::Transport => -195,
             Self::Unencodable => -196,
+            Self::GaplessGuarantee => -148,
+            Self::UnsupportedFeature => -165,
         }
     }
 
@@ -157,6 +176,8 @@ impl DeliveryError {
             Self::UnknownPartition => "_UNKNOWN_PARTITION",
             Self::Transport => "_TRANSPORT",
             Self::Unencodable => "_FAIL",
+            Self::GaplessGuarantee => "_GAPLESS_GUARANTEE",
+            Self::UnsupportedFeature => "_UNSUPPORTED_FEATURE",
         }
     }
 }
@@ -174,11 +195,34 @@ impl fmt::Display for DeliveryError {
             Self::UnknownPartition => "the topic has no such partition",
             Self::Transport => "the connection was lost and no retry is left",
             Self::Unencodable => "the request cannot be written in the broker's protocol version",
+            Self::GaplessGuarantee => {
+                "a message before it failed, and enable.gapless.guarantee allows no gap"
+            }
+            Self::UnsupportedFeature => {
+                "the cluster gives out no producer ids, which enable.idempotence needs"
+            }
         })
     }
 }
 
 impl std::error::Error for DeliveryError {}
+
+/// What ended a producer: it accepts nothing any more, and everything that it held has failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FatalError {
+    /// What happened. Messages that had no outcome yet failed with the same.
+    pub error: DeliveryError,
+    /// Where, in the broker's words.
+    pub text: Arc<str>,
+}
+
+impl fmt::Display for FatalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} ({})", self.error.name(), self.error, self.text)
+    }
+}
+
+impl std::error::Error for FatalError {}
 
 /// Where a message was when it failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

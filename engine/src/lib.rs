@@ -12,6 +12,7 @@ mod complaints;
 mod connection;
 mod engine;
 pub mod error;
+mod inquiry;
 pub mod report;
 mod sender;
 pub mod settings;

@@ -33,6 +33,12 @@ pub struct Settings {
     pub max_in_flight: usize,
     /// How often a failed batch is sent again.
     pub max_retries: u32,
+    /// Whether every message is in the log once, and in order per partition, whatever happens on the
+    /// way. Needs `acks` of all replicas, and retries.
+    pub idempotence: bool,
+    /// Whether a message that fails for another reason than its time-out ends the producer, so that
+    /// nothing comes behind a gap. With `idempotence` only.
+    pub gapless: bool,
     /// The first wait before a failed request is sent again; doubles up to `retry_backoff_max`.
     pub retry_backoff: Duration,
     /// The longest such wait.
@@ -95,6 +101,8 @@ impl Default for Settings {
             queue_max_bytes: 1 << 30,
             max_in_flight: 1_000_000,
             max_retries: i32::MAX as u32,
+            idempotence: false,
+            gapless: false,
             retry_backoff: Duration::from_millis(100),
             retry_backoff_max: Duration::from_secs(1),
             reconnect_backoff: Duration::from_millis(100),

@@ -37,7 +37,7 @@ impl Producers {
     }
 
     /// Forgets what was written at `end` and behind it, which another leader does not have.
-    pub(crate) fn cut(&mut self, end: i64) {
+    pub fn cut(&mut self, end: i64) {
         let history = std::mem::take(self).history;
         for (batch, base_offset) in history.iter().filter(|(_, at)| *at < end) {
             self.wrote(batch, *base_offset);

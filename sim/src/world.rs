@@ -240,6 +240,11 @@ impl World {
         self.clock.step_wall(millis);
     }
 
+    /// The engine, for what only tests ask of it.
+    pub fn engine(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
     /// Has nothing linger until the accumulator is told that the flush is over.
     pub fn begin_flush(&mut self) {
         let wake = self.accumulator.begin_flush();

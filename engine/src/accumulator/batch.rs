@@ -12,6 +12,7 @@ use kafka_wire::record::{
 
 use super::opaques::Opaques;
 use super::segment::{Funding, LARGE_SEGMENT, Memory, SMALL_SEGMENT, Segment};
+use super::stamp::Stamp;
 use crate::report::{Completion, RecordWalk};
 use crate::time::{COARSE_RESOLUTION, Clock, Time};
 
@@ -128,6 +129,7 @@ enum Body {
     Open(Vec<Segment>),
     Frozen {
         header: [u8; BATCH_HEADER_LEN],
+        stamp: Option<Stamp>,
         segments: Vec<Bytes>,
     },
 }
@@ -172,6 +174,11 @@ impl Batch {
     /// When the first record came.
     pub(crate) fn opened(&self) -> Time {
         self.opened
+    }
+
+    /// Messages, those included that have their outcome.
+    pub(crate) fn count(&self) -> u32 {
+        self.count
     }
 
     /// Messages that have no outcome yet.
@@ -280,22 +287,38 @@ impl Batch {
         }
     }
 
-    /// Fixes the bytes: from now on every attempt sends the same ones. Returns the batch header.
-    pub(crate) fn freeze(&mut self) -> [u8; BATCH_HEADER_LEN] {
-        let open = match &mut self.body {
-            Body::Frozen { header, .. } => return *header,
-            Body::Open(segments) => std::mem::take(segments),
+    /// Fixes the bytes: from now on every attempt under this `stamp` sends the same ones. Returns the
+    /// batch header.
+    pub(crate) fn freeze(&mut self, stamp: Option<Stamp>) -> [u8; BATCH_HEADER_LEN] {
+        let segments: Vec<Bytes> = match &mut self.body {
+            Body::Frozen {
+                header, stamp: own, ..
+            } if *own == stamp => return *header,
+            Body::Frozen { segments, .. } => std::mem::take(segments),
+            Body::Open(segments) => {
+                let open = std::mem::take(segments);
+                open.into_iter().map(Segment::freeze).collect()
+            }
         };
-        let segments: Vec<Bytes> = open.into_iter().map(Segment::freeze).collect();
+        let numbered = stamp.map_or(BatchHeader::default(), |stamp| BatchHeader {
+            producer_id: stamp.producer.id,
+            producer_epoch: stamp.producer.epoch,
+            base_sequence: stamp.sequence,
+            ..BatchHeader::default()
+        });
         let header = BatchHeader {
             last_offset_delta: self.count as i32 - 1,
             base_timestamp: self.base_timestamp,
             max_timestamp: self.max_timestamp,
             record_count: self.count as i32,
-            ..BatchHeader::default()
+            ..numbered
         }
         .seal(segments.iter().map(Bytes::as_ref));
-        self.body = Body::Frozen { header, segments };
+        self.body = Body::Frozen {
+            header,
+            stamp,
+            segments,
+        };
         header
     }
 
@@ -386,6 +409,41 @@ impl Batch {
             debug_assert_eq!(appended, Append::Done);
         });
         rest
+    }
+
+    /// The messages without an outcome in batches of about half the size, each with the index that
+    /// its first message had here.
+    pub(crate) fn split(self) -> Vec<(u32, Self)> {
+        let limits = BatchLimits {
+            bytes: BATCH_HEADER_LEN + self.bytes / 2,
+            ..BatchLimits::NONE
+        };
+        let template = self.successor(Time::default());
+        let mut parts: Vec<(u32, Self)> = Vec::new();
+        self.take_apart(|index, mut entry, published| {
+            let last = parts.last_mut();
+            let joined = last.map(|(_, part)| part.adopt(&mut entry, published, limits));
+            if joined != Some(Append::Done) {
+                parts.push((index, template.alone(&mut entry, published)));
+            }
+        });
+        parts
+    }
+
+    /// The messages without an outcome but for some, and each of those alone, with its index.
+    pub(crate) fn without(self, unwanted: impl Fn(u32) -> bool) -> (Self, Vec<(u32, Self)>) {
+        let template = self.successor(Time::default());
+        let mut rest = self.successor(self.published(self.settled));
+        let mut removed = Vec::new();
+        self.take_apart(|index, mut entry, published| {
+            if unwanted(index) {
+                removed.push((index, template.alone(&mut entry, published)));
+            } else {
+                let appended = rest.adopt(&mut entry, published, BatchLimits::NONE);
+                debug_assert_eq!(appended, Append::Done);
+            }
+        });
+        (rest, removed)
     }
 
     /// A batch of just this record of this one.
@@ -532,7 +590,7 @@ mod tests {
 
     /// The values as a reader of the wire finds them.
     fn values(batch: &mut Batch) -> Vec<Vec<u8>> {
-        let header = batch.freeze();
+        let header = batch.freeze(None);
         let segments = batch.segments().iter().map(Bytes::as_ref);
         let wire: Vec<u8> = [&header[..]]
             .into_iter()
@@ -637,7 +695,7 @@ mod tests {
             let len = random.usize(..1 << magnitude);
             append(&mut batch, &clock, &vec![b'v'; len], opaque);
         }
-        batch.freeze();
+        batch.freeze(None);
         let counts = batch.segments().iter().map(|segment| {
             let records: Result<Vec<_>, _> = RecordReader::new(segment).collect();
             records.expect("whole records").len()

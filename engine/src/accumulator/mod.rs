@@ -7,10 +7,12 @@ mod opaques;
 mod partition;
 mod partitioner;
 mod segment;
+mod stamp;
 mod topic;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
@@ -20,10 +22,11 @@ use budget::Budget;
 pub(crate) use opaques::Opaques;
 pub(crate) use partition::{Partition, QueueState};
 pub(crate) use segment::Memory;
+pub(crate) use stamp::{ProducerId, Stamp};
 pub(crate) use topic::Route;
 pub use topic::{Record, Topic};
 
-use crate::error::PublishError;
+use crate::error::{FatalError, PublishError};
 use crate::report::ReportQueue;
 use crate::settings::{Settings, TopicSettings};
 use crate::signal::Signal;
@@ -96,7 +99,10 @@ impl Accumulator {
         }
         let slot = topics.by_slot.len() as u32;
         let name = Arc::clone(&meaning.0);
-        let topic = Arc::new(Topic::new(name, settings.clone(), slot, &self.core));
+        let namesakes = topics.by_slot.iter().filter(|topic| *topic.name() == name);
+        let variant = namesakes.count() as u32;
+        let topic = Topic::new(name, settings.clone(), (slot, variant), &self.core);
+        let topic = Arc::new(topic);
         topics.by_slot.push(Arc::clone(&topic));
         topics.by_meaning.insert(meaning, Arc::clone(&topic));
         if topics.closed {
@@ -111,6 +117,11 @@ impl Accumulator {
     /// What this producer was told.
     pub fn settings(&self) -> &Settings {
         &self.core.settings
+    }
+
+    /// Why this producer is of no use any more, if it is not.
+    pub fn fatal_error(&self) -> Option<&FatalError> {
+        self.core.fatal.get()
     }
 
     /// Outcomes that wait for the application.
@@ -191,6 +202,7 @@ pub(crate) struct Core {
     pub(crate) reports: ReportQueue,
     pub(crate) settled: Signal,
     closed: AtomicBool,
+    pub(crate) fatal: OnceLock<FatalError>,
     seed: u64,
     flushing: AtomicUsize,
     work: Mutex<Vec<Work>>,
@@ -208,6 +220,7 @@ impl Core {
             reports: ReportQueue::default(),
             settled: Signal::default(),
             closed: AtomicBool::new(false),
+            fatal: OnceLock::new(),
             seed,
             flushing: AtomicUsize::new(0),
             work: Mutex::default(),
@@ -229,10 +242,22 @@ impl Core {
     /// Why a message is refused when no more may be held.
     fn too_many_messages(&self) -> PublishError {
         let limit = self.memory.budget().messages().limit();
-        match self.closed.load(Ordering::SeqCst) {
-            true => PublishError::Closed,
+        match self.is_closed() {
+            true => self.closed_because(),
             false => PublishError::TooManyMessages { limit },
         }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// Why a message is refused when nothing is accepted any more.
+    fn closed_because(&self) -> PublishError {
+        let fatal = self.fatal.get();
+        fatal.map_or(PublishError::Closed, |fatal| PublishError::Fatal {
+            error: fatal.error,
+        })
     }
 
     pub(crate) fn is_flushing(&self) -> bool {

@@ -41,6 +41,7 @@ pub struct Topic {
     name: Arc<str>,
     settings: TopicSettings,
     slot: u32,
+    variant: u32,
     core: Arc<Core>,
     route: ArcSwap<Route>,
     chooser: Chooser,
@@ -119,7 +120,7 @@ impl Topic {
     pub(super) fn new(
         name: Arc<str>,
         settings: TopicSettings,
-        slot: u32,
+        (slot, variant): (u32, u32),
         core: &Arc<Core>,
     ) -> Self {
         let seed = core.seed ^ u64::from(slot) << 32;
@@ -129,6 +130,7 @@ impl Topic {
             chooser: Chooser::new(settings.partitioner, sticky_linger, seed),
             settings,
             slot,
+            variant,
             core: Arc::clone(core),
             route: ArcSwap::default(),
             stage: Mutex::new(Stage::new(core)),
@@ -170,10 +172,13 @@ impl Topic {
             return Err(self.core.too_many_messages());
         }
         let accepted = self.accept(clock, record.partition, &mut entry);
-        if accepted.is_err() {
+        accepted.map_err(|error| {
             budget.return_message();
-        }
-        accepted
+            match error {
+                PublishError::Closed => self.core.closed_because(),
+                error => error,
+            }
+        })
     }
 
     fn check(
@@ -259,6 +264,11 @@ impl Topic {
 
     pub(crate) fn slot(&self) -> u32 {
         self.slot
+    }
+
+    /// How many topics of the same name, with other settings, were opened before.
+    pub(crate) fn variant(&self) -> u32 {
+        self.variant
     }
 
     pub(crate) fn route(&self) -> Arc<Route> {

@@ -1,15 +1,13 @@
 //! The brokers: those to bootstrap from and those the cluster advertises, and how each is linked.
 
-mod refresh;
-
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use kafka_wire::message::MetadataBroker;
 
-pub(crate) use refresh::Refresh;
-
 use crate::connection::ConnId;
+use crate::inquiry::Inquiry;
 use crate::settings::{Endpoint, Settings};
 use crate::time::Time;
 
@@ -87,7 +85,8 @@ pub(crate) struct Cluster {
     rebootstrap: bool,
     /// When the search took its last step, while there is one.
     pub(crate) searched_at: Option<Time>,
-    pub(crate) refresh: Refresh,
+    /// About metadata.
+    pub(crate) refresh: Inquiry,
 }
 
 /// What new metadata asks for.
@@ -106,12 +105,15 @@ impl Cluster {
             .iter()
             .enumerate()
             .map(|(position, endpoint)| (NodeId::bootstrap(position), Node::new(endpoint.clone())));
+        let interval = settings.metadata_refresh_interval.unwrap_or(Duration::MAX);
+        let max_age = interval.min(settings.metadata_max_age);
+        let (first, max) = (settings.metadata_fast_interval, settings.retry_backoff_max);
         Self {
             nodes: nodes.collect(),
             turn: 0,
             rebootstrap: settings.rebootstrap,
             searched_at: None,
-            refresh: Refresh::new(settings),
+            refresh: Inquiry::new(max_age, (first, max.max(first))),
         }
     }
 

@@ -4,7 +4,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use kafka_wire::message::{MetadataBroker, MetadataResponse, MetadataTopic};
+use kafka_wire::message::{
+    InitProducerIdResponse, MetadataBroker, MetadataResponse, MetadataTopic,
+};
 
 use super::Nonsense;
 
@@ -41,6 +43,21 @@ pub(super) fn metadata(
             return Err(nonsense("MetadataTopic.name", what));
         }
         partitions(name, topic)?;
+    }
+    Ok(())
+}
+
+/// Whether a producer can be who it is told to be.
+pub(super) fn producer_id(response: &InitProducerIdResponse) -> Result<(), Nonsense> {
+    let InitProducerIdResponse {
+        error_code,
+        producer_id,
+        producer_epoch,
+        ..
+    } = *response;
+    if error_code.is_ok() && (producer_id < 0 || producer_epoch < 0) {
+        let what = format!("{producer_id} with epoch {producer_epoch} is no producer");
+        return Err(nonsense("InitProducerIdResponse.producer_id", what));
     }
     Ok(())
 }

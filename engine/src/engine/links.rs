@@ -100,6 +100,7 @@ impl Engine {
         };
         self.events.push_back(Event::Disconnect { conn });
         self.cluster.refresh.lost(conn);
+        self.sender.identities.inquiry.lost(conn);
         let id = connection.node;
         let lasted = connection.lasted(now);
         let shipments = connection.into_shipments();

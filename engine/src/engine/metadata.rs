@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use kafka_wire::ApiKey;
 use kafka_wire::message::{MetadataResponse, MetadataTopic};
 
 use tracing::info;
@@ -24,7 +25,7 @@ impl Engine {
                 .arm(Timer::Refresh, self.cluster.refresh.next_due());
             return;
         }
-        match self.readiest() {
+        match self.readiest(ApiKey::Metadata) {
             Some(conn) => self.ask_metadata(conn, now),
             None => self.find_broker(now),
         }
@@ -32,9 +33,9 @@ impl Engine {
 
     /// The connection whose broker is most likely to answer soon: none that has left something
     /// unanswered for longer than others, and none that has this very question.
-    fn readiest(&self) -> Option<ConnId> {
+    pub(super) fn readiest(&self, api: ApiKey) -> Option<ConnId> {
         let usable = self.connections.iter();
-        let usable = usable.filter(|(_, c)| c.versions().is_some() && !c.awaits_metadata());
+        let usable = usable.filter(|(_, c)| c.offers(api) && !c.awaits(api));
         let readiest = usable
             .max_by_key(|(conn, c)| (c.oldest_deadline(), Reverse(c.in_flight()), Reverse(**conn)));
         readiest.map(|(conn, _)| *conn)
@@ -67,7 +68,7 @@ impl Engine {
 
     /// Connects to some broker: to another one whenever the last does not answer soon. A
     /// connection that is in the making for other reasons gets the same time.
-    fn find_broker(&mut self, now: Time) {
+    pub(super) fn find_broker(&mut self, now: Time) {
         if self.cluster.is_opening() {
             let last_step = *self.cluster.searched_at.get_or_insert(now);
             let next_step = last_step.after(NEXT_CANDIDATE);
@@ -139,7 +140,7 @@ impl Engine {
     pub(super) fn dismiss_spares(&mut self, now: Time) {
         for conn in self.cluster.spare_links() {
             let connection = self.connections.get(&conn);
-            if connection.is_some_and(|connection| !connection.awaits_metadata()) {
+            if connection.is_some_and(|connection| !connection.awaits(ApiKey::Metadata)) {
                 self.dismiss(conn, now);
             }
         }

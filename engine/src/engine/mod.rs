@@ -1,5 +1,6 @@
 //! The I/O thread's part of the producer, joined together: brokers, connections, lanes, deadlines.
 
+mod identity;
 mod links;
 mod metadata;
 mod topics;
@@ -11,13 +12,13 @@ use std::time::Duration;
 
 use kafka_wire::ErrorCode;
 use kafka_wire::message::ProduceResponse;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::accumulator::{Accumulator, Core, Work};
 use crate::cluster::{Cluster, Link, NodeId};
 use crate::complaints::Complaints;
 use crate::connection::{Answer, ConnId, Connection, ConnectionError, Question, Transmit, Trouble};
-use crate::error::{DeliveryError, Place};
+use crate::error::{DeliveryError, FatalError, Place};
 use crate::sender::{Refusal, Sender, Shipment};
 use crate::settings::Endpoint;
 use crate::time::Time;
@@ -96,6 +97,8 @@ enum Timer {
     Stage(u32),
     /// Metadata is to be asked for.
     Refresh,
+    /// A producer id is to be asked for.
+    Identity,
     /// The pool has been unused for a while.
     Pool,
 }
@@ -126,6 +129,8 @@ enum Subject {
     Metadata(u32),
     /// What brokers say of a topic's batches.
     Batches(u32),
+    /// What brokers say to who wants to be somebody.
+    Identity,
 }
 
 /// Why the log complains.
@@ -158,6 +163,12 @@ impl Engine {
         }
     }
 
+    /// Has partitions that have sent nothing begin with this sequence number instead of 0: for tests
+    /// of what follows the last one.
+    pub fn begin_sequences_at(&mut self, first: i32) {
+        self.sender.begin_sequences_at(first);
+    }
+
     /// Looks at what publishers left, and does what is due. To be called first, when roused, when
     /// [`Engine::rest`] says so, and after whatever else the engine was told.
     pub fn advance(&mut self, now: Time) {
@@ -175,7 +186,11 @@ impl Engine {
         while let Some(timer) = self.timers.pop(now) {
             self.fire(timer, now);
         }
+        if let Some(fatal) = self.sender.take_fatal() {
+            self.fail(fatal);
+        }
         self.refresh_metadata(now);
+        self.seek_identity(now);
         if self.core.memory.has_free() {
             self.timers.arm(Timer::Pool, now.after(POOL_IDLE));
         }
@@ -245,6 +260,9 @@ impl Engine {
             Ok(Answer::Produce(question, response, shipments)) => {
                 self.produced(conn, question, &response, shipments, now);
             }
+            Ok(Answer::ProducerId(variant, response)) => {
+                self.identified(conn, variant, &response, now);
+            }
             Err(error) => return self.drop_connection(conn, &error, now),
         }
         self.sendable.push_back(conn);
@@ -253,24 +271,13 @@ impl Engine {
     /// Fails messages without waiting for their delivery.
     pub fn purge(&mut self, purge: Purge, now: Time) {
         if purge.queued {
-            // Some may have been made since the last look.
-            for topic in self.accumulator.all() {
-                self.meet(topic);
-            }
-            for state in self.topics.values_mut() {
-                state.purge_stage(&self.core, DeliveryError::PurgedQueued);
-            }
-            for lane in self.sender.lanes_mut() {
-                lane.purge_waiting(&self.core, DeliveryError::PurgedQueued, None);
-            }
+            self.fail_waiting(DeliveryError::PurgedQueued, None);
         }
         if purge.in_flight {
-            for lane in self.sender.lanes_mut() {
-                lane.purge_in_flight(&self.core);
-            }
-            // What waited behind them may go.
-            (0..self.sender.next_lane()).for_each(|lane| self.list(lane, now));
+            self.fail_in_flight(DeliveryError::PurgedInFlight, None);
         }
+        // What waited behind them may go.
+        self.list_all(now);
     }
 
     /// The end: nothing is accepted any more, and what was not delivered fails. Returns what that
@@ -279,12 +286,7 @@ impl Engine {
         self.accumulator.close();
         // Topics that were made since the last look.
         self.advance(now);
-        for state in self.topics.values() {
-            state.topic.stage().queue().close();
-        }
-        for lane in self.sender.lanes_mut() {
-            lane.partition.queue().close();
-        }
+        self.close_queues();
         let undelivered = self.undelivered();
         self.purge(
             Purge {
@@ -294,6 +296,48 @@ impl Engine {
             now,
         );
         undelivered
+    }
+
+    /// The end, too, but for the reports: the producer is of no use any more.
+    fn fail(&mut self, fatal: FatalError) {
+        if self.core.fatal.set(fatal.clone()).is_err() {
+            return;
+        }
+        error!("{fatal}; nothing is accepted or sent any more");
+        self.accumulator.close();
+        self.fail_waiting(fatal.error, Some(&fatal.text));
+        self.close_queues();
+        // Some may have come before the queues were closed.
+        self.fail_waiting(fatal.error, Some(&fatal.text));
+        self.fail_in_flight(fatal.error, Some(&fatal.text));
+    }
+
+    fn close_queues(&mut self) {
+        for state in self.topics.values() {
+            state.topic.stage().queue().close();
+        }
+        for lane in self.sender.lanes_mut() {
+            lane.partition.queue().close();
+        }
+    }
+
+    fn fail_waiting(&mut self, error: DeliveryError, why: Option<&Arc<str>>) {
+        // Some may have been made since the last look.
+        for topic in self.accumulator.all() {
+            self.meet(topic);
+        }
+        for state in self.topics.values_mut() {
+            state.purge_stage(&self.core, error, why);
+        }
+        for lane in self.sender.lanes_mut() {
+            lane.purge_waiting(&self.core, error, why);
+        }
+    }
+
+    fn fail_in_flight(&mut self, error: DeliveryError, why: Option<&Arc<str>>) {
+        for lane in self.sender.lanes_mut() {
+            lane.purge_in_flight(&self.core, error, why);
+        }
     }
 
     /// Messages held, counted where they are; for tests of the balance.
@@ -356,17 +400,19 @@ impl Engine {
             Timer::Connection(conn) => self.check_connection(conn, now),
             Timer::Lane(lane) => self.expire_lane(lane, now),
             Timer::Stage(slot) => self.expire_stage(slot, now),
-            Timer::Refresh => {}
+            Timer::Refresh | Timer::Identity => {}
             Timer::Pool => self.core.memory.trim(),
         }
     }
 
     fn expire_lane(&mut self, index: u32, now: Time) {
         let leader = self.sender.lane(index).leader;
-        let trouble = self.trouble_at(leader).cloned();
+        let trouble = self.trouble_at(leader);
+        let trouble = trouble.or(self.sender.identities.last_error.as_ref());
+        let trouble = trouble.cloned();
         let lane = self.sender.lane_mut(index);
         lane.expire(&self.core, now, trouble.as_ref());
-        self.timers.arm(Timer::Lane(index), lane.next_expiry());
+        self.lane_changed(index, now);
     }
 
     fn lane_changed(&mut self, index: u32, now: Time) {
@@ -390,6 +436,10 @@ impl Engine {
             None if lane.leader.is_none() && lane.has_messages() => self.cluster.refresh.want(),
             None => {}
         }
+    }
+
+    fn list_all(&mut self, now: Time) {
+        (0..self.sender.next_lane()).for_each(|lane| self.list(lane, now));
     }
 
     fn relist(&mut self, shipments: &[Shipment], now: Time) {

@@ -64,7 +64,7 @@ impl Engine {
         state.forget_wait();
         let given_up = |since: Time| since.after(propagation_max) <= now;
         if state.unknown_since.is_some_and(given_up) {
-            state.purge_stage(&self.core, DeliveryError::UnknownTopic);
+            state.purge_stage(&self.core, DeliveryError::UnknownTopic, None);
         }
         self.arm_stage(slot);
     }
@@ -108,11 +108,10 @@ impl Engine {
                 None => debug!(topic = %state.topic.name(), "{text}"),
             }
             let error = DeliveryError::Broker(code);
-            state.purge_stage(&self.core, error);
+            state.purge_stage(&self.core, error, Some(&text));
             for lane in state.lanes.clone() {
-                self.sender
-                    .lane_mut(lane)
-                    .purge_waiting(&self.core, error, Some(text.clone()));
+                let lane = self.sender.lane_mut(lane);
+                lane.purge_waiting(&self.core, error, Some(&text));
             }
         }
         self.arm_stage(slot);
@@ -154,9 +153,11 @@ impl Engine {
             let lane = self.sender.next_lane();
             let partition =
                 Partition::new(index as i32, lane, self.core.limits(), &self.core.memory);
+            if self.core.is_closed() {
+                partition.queue().close();
+            }
             state.lanes.push(lane);
-            self.sender
-                .add(Lane::new(Arc::clone(&state.topic), Arc::new(partition)));
+            self.sender.add(&state.topic, partition);
         }
         let lanes = state.lanes.clone();
         let listed = answer.partitions.len();
@@ -274,9 +275,16 @@ impl TopicState {
         }
     }
 
-    pub(super) fn purge_stage(&mut self, core: &Core, error: DeliveryError) {
+    /// Fails everything that is staged, because of `why` or of what was last said of the topic.
+    pub(super) fn purge_stage(
+        &mut self,
+        core: &Core,
+        error: DeliveryError,
+        why: Option<&Arc<str>>,
+    ) {
         let waiting = self.topic.stage().purge(core.settings.report_records);
-        let failure = Failure::unsent(error, Place::NoMetadata, self.last_error.clone());
+        let why = why.or(self.last_error.as_ref()).cloned();
+        let failure = Failure::unsent(error, Place::NoMetadata, why);
         fail_all(core, &self.topic, -1, waiting, failure);
         self.unknown_since = None;
     }

@@ -1,20 +1,24 @@
 //! One partition from the sender's side: its leader, what is on the wire, what has to go again.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafka_wire::message::MetadataPartition;
+use kafka_wire::message::{MetadataPartition, RecordError};
 use kafka_wire::{ErrorCode, Uuid};
 
+use super::Shipment;
+use super::identity::Identities;
+use super::series::Series;
 use super::settle::{fail_all, settle};
-use crate::accumulator::{Batch, Core, Partition, QueueState, Topic};
+use crate::accumulator::{Batch, Core, Partition, QueueState, Stamp, Topic};
 use crate::cluster::NodeId;
 use crate::error::{DeliveryError, Failure, Persisted, Place};
 use crate::report::SettledOutcome;
 use crate::time::Time;
 
-/// Requests of one partition on the wire at most; also the bound that idempotence will need.
+/// Requests of one partition on the wire at most: so many batches of each producer does a leader
+/// recognise when they come again.
 const MAX_IN_FLIGHT: usize = 5;
 
 #[derive(Debug)]
@@ -24,12 +28,18 @@ pub(crate) struct Lane {
     pub(crate) topic_id: Uuid,
     pub(crate) leader: Option<NodeId>,
     leader_epoch: i32,
-    /// Batches that go before the queue, in the order of their first attempt.
+    /// The topic that the numbers of `series` belong to (KIP-516): one that is made anew has a log
+    /// of its own.
+    log_id: Uuid,
+    /// With idempotence.
+    series: Option<Series>,
+    /// Batches that go before the queue, in order.
     head: VecDeque<Parcel>,
     in_flight: VecDeque<Parcel>,
     /// The head is not sent again before then.
     retry_at: Time,
-    next_parcel: u64,
+    /// Records that were drained so far.
+    drained: u64,
     last_error: Option<Arc<str>>,
     /// Whether the last attempt that ended was a success. Until then one request at a time is on
     /// the wire: behind a new leader, which may refuse a first batch and take a second, pipelining
@@ -42,8 +52,13 @@ pub(crate) struct Lane {
 /// A batch that was drained, and its history.
 #[derive(Debug)]
 pub(crate) struct Parcel {
+    /// How many records of the partition were drained before it.
     pub(crate) id: u64,
     pub(crate) batch: Batch,
+    /// Its sequence numbers, once it has them.
+    pub(crate) stamp: Option<Stamp>,
+    /// Whether it may be in the log under these numbers.
+    doubtful: bool,
     pub(crate) attempts: u32,
     persisted: Persisted,
     last_error: Option<Arc<str>>,
@@ -57,18 +72,34 @@ pub(crate) struct Setback {
     pub(crate) text: Arc<str>,
 }
 
+impl Setback {
+    /// The same with what is said of one record.
+    fn text_of(&self, record: &RecordError<'_>) -> Arc<str> {
+        match record.message {
+            Some(message) => format!("{}; the record: {message}", self.text).into(),
+            None => Arc::clone(&self.text),
+        }
+    }
+}
+
 impl Lane {
-    pub(crate) fn new(topic: Arc<Topic>, partition: Arc<Partition>) -> Self {
+    pub(crate) fn new(
+        topic: Arc<Topic>,
+        partition: Arc<Partition>,
+        series: Option<Series>,
+    ) -> Self {
         Self {
             topic,
             partition,
             topic_id: Uuid::ZERO,
+            log_id: Uuid::ZERO,
+            series,
             leader: None,
             leader_epoch: -1,
             head: VecDeque::new(),
             in_flight: VecDeque::new(),
             retry_at: Time::default(),
-            next_parcel: 0,
+            drained: 0,
             last_error: None,
             proven: false,
             listed: false,
@@ -92,6 +123,7 @@ impl Lane {
         // A topic that was deleted and made anew counts its leaders from the start (KIP-516).
         let anew = topic_id != Uuid::ZERO && topic_id != self.topic_id;
         self.topic_id = topic_id;
+        self.know_log(topic_id);
         let older = leader_epoch >= 0 && leader_epoch < self.leader_epoch;
         if older && !anew && !useless {
             return false;
@@ -113,6 +145,21 @@ impl Lane {
         moved
     }
 
+    /// Where the topic was made anew, its new log has nothing of what is in doubt, and does not know
+    /// this producer.
+    fn know_log(&mut self, topic_id: Uuid) {
+        if topic_id == Uuid::ZERO || topic_id == self.log_id {
+            return;
+        }
+        if self.log_id != Uuid::ZERO {
+            self.interrupt();
+            self.head
+                .iter_mut()
+                .for_each(|parcel| parcel.doubtful = false);
+        }
+        self.log_id = topic_id;
+    }
+
     /// Metadata does not list the partition any more. What waits here may still go, should it be
     /// listed again.
     pub(crate) fn vanish(&mut self) {
@@ -128,8 +175,8 @@ impl Lane {
 
     /// When something may be sent: now or in the past, later, or [`Time::NEVER`] until something
     /// happens.
-    pub(crate) fn due(&self, core: &Core) -> Time {
-        if !self.may_send() {
+    pub(crate) fn due(&self, core: &Core, identities: &Identities) -> Time {
+        if !self.may_send(identities) {
             return Time::NEVER;
         }
         if !self.head.is_empty() {
@@ -150,28 +197,49 @@ impl Lane {
     }
 
     /// The next batch to send, if it is allowed to go now; lingering is over for it.
-    pub(crate) fn take(&mut self, now: Time) -> Option<Parcel> {
-        if !self.may_send() {
+    pub(crate) fn take(&mut self, now: Time, identities: &Identities) -> Option<Parcel> {
+        if !self.may_send(identities) {
             return None;
         }
-        if !self.head.is_empty() {
-            if self.retry_at > now {
-                return None;
-            }
-            let mut parcel = self.head.pop_front()?;
+        let mut parcel = match self.head.is_empty() {
+            true => self.drain()?,
+            false if self.retry_at > now => return None,
+            false => self.head.remove(self.next_of_head()?)?,
+        };
+        if parcel.stamp.is_none() {
             parcel.batch = parcel.batch.trimmed();
-            return Some(parcel);
+            let series = self.series.as_mut();
+            parcel.stamp = series.and_then(|s| s.number(parcel.batch.count(), identities));
         }
-        let batch = self.partition.queue().pop()?.trimmed();
-        let id = self.next_parcel;
-        self.next_parcel += 1;
+        Some(parcel)
+    }
+
+    fn drain(&mut self) -> Option<Parcel> {
+        let batch = self.partition.queue().pop()?;
+        let id = self.drained;
+        self.drained += u64::from(batch.count());
         Some(Parcel {
             id,
             batch,
+            stamp: None,
+            doubtful: false,
             attempts: 0,
             persisted: Persisted::No,
             last_error: None,
         })
+    }
+
+    /// Begins the series of numbers anew where it was broken, once it is known of every batch
+    /// whether it is in the log.
+    pub(crate) fn renumber(&mut self, identities: &mut Identities) {
+        let open = !self.in_flight.is_empty() || self.has_doubtful();
+        let series = self.series.as_mut().filter(|series| series.is_broken());
+        let Some(series) = series.filter(|_| !open) else {
+            return;
+        };
+        series.begin_anew(identities);
+        self.proven = false;
+        self.head.iter_mut().for_each(|parcel| parcel.stamp = None);
     }
 
     /// About how large the next batch is.
@@ -215,30 +283,162 @@ impl Lane {
     pub(crate) fn failed(&mut self, core: &Core, id: u64, setback: &Setback) {
         if let Some(mut parcel) = self.landed(id) {
             parcel.blame(setback);
-            self.fail(core, parcel, setback.error, Place::InFlight);
+            self.give_up(core, parcel, setback.error);
         }
     }
 
-    /// An attempt failed; the batch goes again `wait` from now, unless it was tried often enough.
+    /// An attempt failed; the batch goes again at `retry_at` (given the number of attempts), unless
+    /// it was tried often enough: then it failed, and this is false.
     pub(crate) fn again(
+        &mut self,
+        core: &Core,
+        shipment: Shipment,
+        setback: &Setback,
+        retry_at: impl FnOnce(u32) -> Time,
+    ) -> bool {
+        let Some(mut parcel) = self.landed(shipment.parcel) else {
+            return true;
+        };
+        parcel.blame(setback);
+        // What it was sent to may be gone together with its log.
+        let same_log = shipment.topic_id == Uuid::ZERO || shipment.topic_id == self.log_id;
+        parcel.doubtful |= setback.persisted == Persisted::Maybe && same_log;
+        self.retry(core, parcel, setback, retry_at)
+    }
+
+    /// The leader misses what comes before a batch. If that is on its way or waits to go again, the
+    /// batch goes again behind it. If not, numbers begin anew, after a gap in the log unless it is
+    /// known where the numbers are, or the leader has `forgotten` the producer. False if there is a
+    /// gap, or this was the last attempt.
+    pub(crate) fn out_of_order(
         &mut self,
         core: &Core,
         id: u64,
         setback: &Setback,
+        forgotten: bool,
         retry_at: impl FnOnce(u32) -> Time,
+    ) -> bool {
+        let Some(mut parcel) = self.landed(id) else {
+            return true;
+        };
+        parcel.blame(setback);
+        // The leader would have recognised it.
+        parcel.doubtful = false;
+        parcel.persisted = Persisted::No;
+        let others = self.in_flight.iter().chain(&self.head);
+        let mut before = others.filter(|other| other.id < parcel.id);
+        let comes_behind = before.any(|other| other.stamp.is_some());
+        let mut gap = false;
+        if forgotten || !comes_behind {
+            gap = !forgotten && !self.is_interrupted();
+            parcel.stamp = None;
+            self.interrupt();
+        }
+        self.retry(core, parcel, setback, retry_at) && !gap
+    }
+
+    /// A batch is larger than its broker takes: it goes again in parts, under the same numbers.
+    /// False if it cannot be parted, and so has failed.
+    pub(crate) fn split(&mut self, core: &Core, id: u64, setback: &Setback) -> bool {
+        let Some(mut parcel) = self.landed(id) else {
+            return true;
+        };
+        parcel.blame(setback);
+        if parcel.batch.count() == 1 || self.may_be_double(&parcel) {
+            self.give_up(core, parcel, setback.error);
+            return false;
+        }
+        self.proven = false;
+        self.last_error = Some(Arc::clone(&setback.text));
+        self.check_numbers(&mut parcel);
+        let Parcel { id, batch, .. } = parcel;
+        for (index, batch) in batch.split() {
+            self.insert(Parcel {
+                id: id + u64::from(index),
+                batch,
+                stamp: parcel.stamp.map(|stamp| stamp.skip(index)),
+                last_error: parcel.last_error.clone(),
+                ..parcel
+            });
+        }
+        true
+    }
+
+    /// A broker refuses a batch for good. Where it names the records to blame (KIP-467), they fail,
+    /// and the others go again.
+    pub(crate) fn refused(
+        &mut self,
+        core: &Core,
+        id: u64,
+        setback: &Setback,
+        named: &[RecordError<'_>],
     ) {
         let Some(mut parcel) = self.landed(id) else {
             return;
         };
-        self.proven = false;
         parcel.blame(setback);
+        let named: BTreeMap<u32, &RecordError<'_>> = named
+            .iter()
+            .filter_map(|error| Some((u32::try_from(error.batch_index).ok()?, error)))
+            .filter(|(index, _)| *index < parcel.batch.count())
+            .collect();
+        if named.is_empty() || self.may_be_double(&parcel) {
+            return self.give_up(core, parcel, setback.error);
+        }
+        self.interrupt();
+        self.last_error = Some(Arc::clone(&setback.text));
+        let Parcel { id, batch, .. } = parcel;
+        let (rest, blamed) = batch.without(|index| named.contains_key(&index));
+        for (index, batch) in blamed {
+            let alone = Parcel {
+                batch,
+                last_error: Some(setback.text_of(named[&index])),
+                ..parcel
+            };
+            self.fail(core, alone, setback.error, Place::InFlight);
+        }
+        if rest.unsettled() > 0 {
+            self.insert(Parcel {
+                id,
+                batch: rest,
+                stamp: None,
+                ..parcel
+            });
+        }
+    }
+
+    fn retry(
+        &mut self,
+        core: &Core,
+        parcel: Parcel,
+        setback: &Setback,
+        retry_at: impl FnOnce(u32) -> Time,
+    ) -> bool {
+        self.proven = false;
         self.last_error = Some(Arc::clone(&setback.text));
         if parcel.attempts > core.settings.max_retries {
-            self.fail(core, parcel, setback.error, Place::InFlight);
-        } else if parcel.batch.unsettled() > 0 {
+            self.give_up(core, parcel, setback.error);
+            return false;
+        }
+        if parcel.batch.unsettled() == 0 {
+            self.interrupt();
+        } else {
             self.retry_at = self.retry_at.max(retry_at(parcel.attempts));
             self.insert(parcel);
         }
+        true
+    }
+
+    /// Numbers were given to what will not be in the log, as far as this producer is concerned.
+    fn interrupt(&mut self) {
+        if let Some(series) = &mut self.series {
+            series.interrupt();
+            self.proven = false;
+        }
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.series.as_ref().is_some_and(Series::is_broken)
     }
 
     /// Fails what is older than the topic allows. `trouble` is what the leader suffers from.
@@ -264,10 +464,10 @@ impl Lane {
                 settle(core, topic, index, settlement, outcome);
             }
         }
-        self.head.retain(|parcel| parcel.batch.unsettled() > 0);
         let expired = self.partition.queue().expire(now, timeout, with_records);
         let failure = Failure::unsent(DeliveryError::TimedOut, place, last_error);
         fail_all(core, topic, index, expired, failure);
+        self.drop_settled();
     }
 
     /// When [`Lane::expire`] has something to do next.
@@ -289,10 +489,13 @@ impl Lane {
         &mut self,
         core: &Core,
         error: DeliveryError,
-        why: Option<Arc<str>>,
+        why: Option<&Arc<str>>,
     ) {
         let place = self.waiting_place();
-        let last_error = why.or_else(|| self.last_error.clone());
+        let last_error = why.or(self.last_error.as_ref()).cloned();
+        if self.head.iter().any(|parcel| parcel.stamp.is_some()) {
+            self.interrupt();
+        }
         for mut parcel in std::mem::take(&mut self.head) {
             parcel.last_error = parcel.last_error.take().or_else(|| last_error.clone());
             self.fail(core, parcel, error, place);
@@ -303,9 +506,18 @@ impl Lane {
     }
 
     /// Fails everything that is on the wire; the answers will find nothing any more.
-    pub(crate) fn purge_in_flight(&mut self, core: &Core) {
-        for parcel in std::mem::take(&mut self.in_flight) {
-            self.fail(core, parcel, DeliveryError::PurgedInFlight, Place::InFlight);
+    pub(crate) fn purge_in_flight(
+        &mut self,
+        core: &Core,
+        error: DeliveryError,
+        why: Option<&Arc<str>>,
+    ) {
+        if !self.in_flight.is_empty() {
+            self.interrupt();
+        }
+        for mut parcel in std::mem::take(&mut self.in_flight) {
+            parcel.last_error = why.cloned().or(parcel.last_error);
+            self.fail(core, parcel, error, Place::InFlight);
         }
     }
 
@@ -336,10 +548,25 @@ impl Lane {
         self.last_error.as_ref()
     }
 
-    /// Whether one more batch may be on the wire.
-    fn may_send(&self) -> bool {
+    /// Whether one more batch may be on the wire, and could have sequence numbers if it needs them.
+    fn may_send(&self, identities: &Identities) -> bool {
         let window = if self.proven { MAX_IN_FLIGHT } else { 1 };
-        self.in_flight.len() < window
+        let goes_on = |series: &Series| series.can_go_on(identities) || self.has_doubtful();
+        self.in_flight.len() < window && self.series.as_ref().is_none_or(goes_on)
+    }
+
+    /// Whether anything that waits may be in the log already.
+    fn has_doubtful(&self) -> bool {
+        self.head.iter().any(|parcel| parcel.doubtful)
+    }
+
+    /// Which batch of the head is next. While the series is broken, those that have no number any
+    /// more wait for others whose outcome is open.
+    fn next_of_head(&self) -> Option<usize> {
+        match self.is_interrupted() {
+            true => self.head.iter().position(|parcel| parcel.stamp.is_some()),
+            false => Some(0),
+        }
     }
 
     fn landed(&mut self, id: u64) -> Option<Parcel> {
@@ -347,9 +574,43 @@ impl Lane {
         self.in_flight.remove(position)
     }
 
-    fn insert(&mut self, parcel: Parcel) {
+    /// Lines a batch up to go again.
+    fn insert(&mut self, mut parcel: Parcel) {
+        self.check_numbers(&mut parcel);
         let position = self.head.partition_point(|other| other.id < parcel.id);
         self.head.insert(position, parcel);
+    }
+
+    /// Takes the numbers from a batch of which messages have expired, unless it may be in the log
+    /// with them: they must not come there any more.
+    fn check_numbers(&mut self, parcel: &mut Parcel) {
+        let complete = parcel.batch.unsettled() == parcel.batch.count();
+        if parcel.stamp.is_some() && !parcel.doubtful && !complete {
+            parcel.stamp = None;
+            self.interrupt();
+        }
+    }
+
+    /// Whether a batch could come into the log twice if its records were sent under other numbers.
+    fn may_be_double(&self, parcel: &Parcel) -> bool {
+        parcel.doubtful && self.series.is_some()
+    }
+
+    /// Forgets what expired while it waited to go again.
+    fn drop_settled(&mut self) {
+        for mut parcel in std::mem::take(&mut self.head) {
+            self.check_numbers(&mut parcel);
+            match parcel.batch.unsettled() {
+                0 if parcel.stamp.is_some() => self.interrupt(),
+                0 => {}
+                _ => self.head.push_back(parcel),
+            }
+        }
+    }
+
+    fn give_up(&mut self, core: &Core, parcel: Parcel, error: DeliveryError) {
+        self.interrupt();
+        self.fail(core, parcel, error, Place::InFlight);
     }
 
     fn fail(&self, core: &Core, parcel: Parcel, error: DeliveryError, place: Place) {

@@ -1,8 +1,11 @@
 //! From partitions to brokers and back: what goes into the next request, and what its answer means
 //! for each batch.
 
+mod identity;
 mod lane;
+mod remedy;
 mod request;
+mod series;
 mod settle;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -11,15 +14,18 @@ use std::sync::Arc;
 use kafka_wire::message::{ProducePartitionResponse, ProduceResponse, ProduceTopicResponse};
 use kafka_wire::{EncodeError, ErrorCode, Uuid};
 
+pub(crate) use identity::Identities;
 pub(crate) use lane::Lane;
 use lane::{Setback, retry_wait};
+use remedy::Remedy;
 pub(crate) use request::Cargo;
+use series::Series;
 pub(crate) use settle::fail_all;
 
-use crate::accumulator::Core;
+use crate::accumulator::{Core, Partition, Topic};
 use crate::cluster::NodeId;
 use crate::connection::Nonsense;
-use crate::error::{DeliveryError, Persisted};
+use crate::error::{DeliveryError, FatalError, Persisted};
 use crate::time::Time;
 
 /// A batch in a request: the partition's lane, which of its parcels, and the topic id that it went
@@ -37,6 +43,11 @@ pub(crate) struct Sender {
     core: Arc<Core>,
     lanes: Vec<Lane>,
     outlets: BTreeMap<NodeId, Outlet>,
+    pub(crate) identities: Identities,
+    /// The sequence number that partitions begin with.
+    first_sequence: i32,
+    /// What ends the producer, for whoever owns it to see.
+    fatal: Option<FatalError>,
 }
 
 /// What one broker is to be sent.
@@ -86,14 +97,32 @@ impl Sender {
             core: Arc::clone(core),
             lanes: Vec::new(),
             outlets: BTreeMap::new(),
+            identities: Identities::new(&core.settings),
+            first_sequence: 0,
+            fatal: None,
         }
+    }
+
+    pub(crate) fn begin_sequences_at(&mut self, first: i32) {
+        self.first_sequence = first;
+    }
+
+    /// What has happened that ends the producer.
+    pub(crate) fn take_fatal(&mut self) -> Option<FatalError> {
+        self.fatal.take()
     }
 
     pub(crate) fn next_lane(&self) -> u32 {
         self.lanes.len() as u32
     }
 
-    pub(crate) fn add(&mut self, lane: Lane) {
+    pub(crate) fn add(&mut self, topic: &Arc<Topic>, partition: Partition) {
+        let idempotence = self.core.settings.idempotence;
+        let series = idempotence.then(|| {
+            self.identities.need(topic.variant());
+            Series::new(topic.variant(), self.first_sequence)
+        });
+        let lane = Lane::new(Arc::clone(topic), Arc::new(partition), series);
         self.lanes.push(lane);
     }
 
@@ -116,7 +145,8 @@ impl Sender {
     /// Puts a lane on its leader's list if it has something to send. Returns that leader.
     pub(crate) fn list(&mut self, index: u32) -> Option<NodeId> {
         let lane = &mut self.lanes[index as usize];
-        let (leader, due) = (lane.leader?, lane.due(&self.core));
+        lane.renumber(&mut self.identities);
+        let (leader, due) = (lane.leader?, lane.due(&self.core, &self.identities));
         if due == Time::NEVER {
             return None;
         }
@@ -169,7 +199,7 @@ impl Sender {
         for index in waiting {
             let lane = &mut self.lanes[index as usize];
             lane.listed = false;
-            if !cargo.load_from(index, lane, &self.core.settings, now) {
+            if !cargo.load_from(index, lane, &self.core.settings, &self.identities, now) {
                 self.list(index);
             }
         }
@@ -268,18 +298,19 @@ impl Sender {
         now: Time,
         random: &mut fastrand::Rng,
     ) {
-        let Shipment {
-            lane: index,
-            parcel,
-            ..
-        } = shipment;
+        let (index, parcel) = (shipment.lane, shipment.parcel);
+        let core = Arc::clone(&self.core);
         let lane = &mut self.lanes[index as usize];
         let code = answer.error_code;
-        if code.is_ok() {
-            let base_offset = (answer.base_offset >= 0).then_some(answer.base_offset);
-            let append_time = (answer.log_append_time_ms >= 0).then_some(answer.log_append_time_ms);
+        let remedy = match code.is_ok() {
+            true => Remedy::Deliver,
+            false => Remedy::of(code, core.settings.idempotence),
+        };
+        if remedy == Remedy::Deliver {
+            let told = |value: i64| Some(value).filter(|value| code.is_ok() && *value >= 0);
+            let (base_offset, append_time) = (answer.base_offset, answer.log_append_time_ms);
             let troubled = lane.last_error().is_some();
-            lane.delivered(&self.core, parcel, base_offset, append_time);
+            lane.delivered(&core, parcel, told(base_offset), told(append_time));
             if troubled && lane.last_error().is_none() {
                 verdict.recovered.push(index);
             }
@@ -291,17 +322,45 @@ impl Sender {
             code,
             text: Arc::clone(&setback.text),
         });
-        if !code.is_retriable() {
-            return lane.failed(&self.core, parcel, &setback);
-        }
-        let core = &self.core;
-        lane.again(core, parcel, &setback, |attempts| {
-            now.after(retry_wait(core, attempts, random))
-        });
+        let retry_at = |attempts| now.after(retry_wait(&core, attempts, random));
+        let complete = match remedy {
+            Remedy::Deliver => true,
+            Remedy::Retry => lane.again(&core, shipment, &setback, retry_at),
+            Remedy::Reorder => {
+                let forgotten = code == ErrorCode::UNKNOWN_PRODUCER_ID;
+                lane.out_of_order(&core, parcel, &setback, forgotten, retry_at)
+            }
+            Remedy::Split => lane.split(&core, parcel, &setback),
+            Remedy::Fail => {
+                lane.refused(&core, parcel, &setback, &answer.record_errors);
+                false
+            }
+            Remedy::Despair => {
+                lane.failed(&core, parcel, &setback);
+                self.fatal.get_or_insert(FatalError {
+                    error: setback.error,
+                    text: Arc::clone(&setback.text),
+                });
+                false
+            }
+        };
         // Metadata may have named a new leader while the answer was on its way.
         if code.needs_metadata() && lane.leader == Some(node) {
             lane.set_leader(None);
             verdict.leaders_moved = true;
+        }
+        if !complete {
+            self.leave_gap(&setback);
+        }
+    }
+
+    /// Messages are missing in a partition for good.
+    fn leave_gap(&mut self, setback: &Setback) {
+        if self.core.settings.gapless {
+            self.fatal.get_or_insert_with(|| FatalError {
+                error: DeliveryError::GaplessGuarantee,
+                text: Arc::clone(&setback.text),
+            });
         }
     }
 
@@ -315,6 +374,7 @@ impl Sender {
         for Shipment { lane, parcel, .. } in shipments {
             self.lanes[*lane as usize].failed(&self.core, *parcel, &setback);
         }
+        self.leave_gap(&setback);
     }
 
     /// Lines up batches whose outcome is unknown because their connection is gone.
@@ -330,11 +390,15 @@ impl Sender {
             persisted: Persisted::Maybe,
             text: Arc::clone(why),
         };
-        let core = &self.core;
-        for Shipment { lane, parcel, .. } in shipments {
-            self.lanes[lane as usize].again(core, parcel, &setback, |attempts| {
-                now.after(retry_wait(core, attempts, random))
+        let core = Arc::clone(&self.core);
+        for shipment in shipments {
+            let lane = &mut self.lanes[shipment.lane as usize];
+            let goes_again = lane.again(&core, shipment, &setback, |attempts| {
+                now.after(retry_wait(&core, attempts, random))
             });
+            if !goes_again {
+                self.leave_gap(&setback);
+            }
         }
     }
 }
@@ -344,22 +408,9 @@ impl Setback {
         let detail = message
             .map(|message| format!(": {message}"))
             .unwrap_or_default();
-        // A leader may say these after it has appended: it was deposed, or ran out of time or
-        // disk, before its followers had the records.
-        let appended = [
-            ErrorCode::UNKNOWN_SERVER_ERROR,
-            ErrorCode::NOT_LEADER_OR_FOLLOWER,
-            ErrorCode::REQUEST_TIMED_OUT,
-            ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
-            ErrorCode::KAFKA_STORAGE_ERROR,
-        ];
         Self {
             error: DeliveryError::Broker(code),
-            persisted: if appended.contains(&code) {
-                Persisted::Maybe
-            } else {
-                Persisted::No
-            },
+            persisted: remedy::persisted(code),
             text: format!("{broker}: {} ({}){detail}", code.name(), code.text()).into(),
         }
     }

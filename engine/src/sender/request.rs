@@ -6,7 +6,7 @@ use kafka_wire::message::{ProducePartition, ProduceRequest, ProduceTopic, Record
 use kafka_wire::record::BATCH_HEADER_LEN;
 
 use super::lane::{Lane, Parcel};
-use super::{Sender, Shipment};
+use super::{Identities, Sender, Shipment};
 use crate::connection::{Connection, Transmit};
 use crate::settings::{Settings, TopicSettings};
 use crate::time::Time;
@@ -40,6 +40,7 @@ impl Cargo {
         index: u32,
         lane: &mut Lane,
         settings: &Settings,
+        identities: &Identities,
         now: Time,
     ) -> bool {
         let terms = lane.topic.settings();
@@ -52,7 +53,7 @@ impl Cargo {
             self.full = true;
             return false;
         }
-        let Some(parcel) = lane.take(now) else {
+        let Some(parcel) = lane.take(now, identities) else {
             return false;
         };
         self.bytes += parcel.batch.size();
@@ -80,7 +81,7 @@ impl Sender {
         let headers: Vec<[u8; BATCH_HEADER_LEN]> = cargo
             .parcels
             .iter_mut()
-            .map(|(_, parcel)| parcel.batch.freeze())
+            .map(|(_, parcel)| parcel.batch.freeze(parcel.stamp))
             .collect();
         let segments: Vec<Vec<Bytes>> = cargo
             .parcels

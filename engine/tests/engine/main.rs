@@ -7,6 +7,7 @@ mod ending;
 mod expiry;
 mod faults;
 mod hostile;
+mod idempotence;
 mod limits;
 mod log;
 mod metadata;

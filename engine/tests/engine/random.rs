@@ -22,15 +22,25 @@ const SEED_VARIABLE: &str = "ENGINE_SEED";
 
 #[test]
 fn whatever_happens_every_message_has_one_outcome_and_it_is_true() {
-    for_each_seed(|seed| live(seed, 1_000_000).verify());
+    for_each_seed(|seed| live(seed, |_| {}).verify());
 }
 
 #[test]
 fn whatever_happens_order_holds_with_one_request_on_the_wire() {
     for_each_seed(|seed| {
-        let mut world = live(seed, 1);
+        let mut world = live(seed, |settings| settings.max_in_flight = 1);
         world.verify();
         world.verify_order();
+    });
+}
+
+#[test]
+fn whatever_happens_an_idempotent_producer_doubles_and_reorders_nothing() {
+    for_each_seed(|seed| {
+        let mut world = live(seed, |settings| settings.idempotence = true);
+        world.verify();
+        world.verify_order();
+        world.verify_once();
     });
 }
 
@@ -44,12 +54,10 @@ fn for_each_seed(test: impl Fn(u64)) {
 }
 
 /// A world after much happened to it, all faults ended, and everything got its outcome.
-fn live(seed: u64, max_in_flight: usize) -> World {
+fn live(seed: u64, change: fn(&mut Settings)) -> World {
     let mut random = Rng::with_seed(seed);
-    let settings = Settings {
-        max_in_flight,
-        ..settings(&mut random)
-    };
+    let mut settings = settings(&mut random);
+    change(&mut settings);
     let mut world = World::seeded(cluster(&mut random), settings, seed);
     let mut topics = Vec::new();
     for _ in 0..STEPS {

@@ -108,11 +108,25 @@ impl World {
         }
     }
 
+    /// No message is in a log twice.
+    pub fn verify_once(&self) {
+        for (name, topic) in &self.cluster.topics {
+            for (index, partition) in topic.partitions.iter().enumerate() {
+                let mut seen = HashSet::new();
+                let mut opaques = partition.log.iter().map(|logged| logged.opaque);
+                let double = opaques.find(|opaque| !seen.insert(*opaque));
+                assert_eq!(double, None, "twice in partition {index} of {name}");
+            }
+        }
+    }
+
     fn verify_place(&self, opaque: u64, delivered: &Delivered) {
         let sent = &self.sent[&opaque];
         let Some(offset) = delivered.offset else {
-            let acks = sent.topic.settings().acks;
-            return assert_eq!(acks, Acks::None, "only acks=0 has no offset");
+            // With acks=0 nobody says, nor of a batch that the log has already.
+            let unasked = sent.topic.settings().acks == Acks::None;
+            let there = unasked || self.cluster.everything_logged().contains(&opaque);
+            return assert!(there, "{opaque} was delivered and is nowhere");
         };
         let partition = delivered.partition as usize;
         let name = sent.topic.name();

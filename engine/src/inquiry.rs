@@ -1,4 +1,5 @@
-//! When to ask for metadata: one question at a time, whoever wants the answer, and never a storm.
+//! When to ask the cluster something that any broker can answer: one question at a time, whoever
+//! wants the answer, and never a storm.
 //!
 //! A broker that hangs must not hold the question up until `socket.timeout.ms`: after [`PATIENCE`]
 //! another broker is asked as well, after twice that a third one, and so on. The first answer
@@ -9,7 +10,6 @@ use std::time::Duration;
 
 use crate::backoff::backoff;
 use crate::connection::ConnId;
-use crate::settings::Settings;
 use crate::time::Time;
 
 const JITTER: RangeInclusive<f64> = 0.8..=1.2;
@@ -23,9 +23,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const FRUITLESS: u32 = 6;
 
 #[derive(Debug)]
-pub(crate) struct Refresh {
+pub(crate) struct Inquiry {
     wanted: bool,
-    /// A new topic waits: the usual distance to the last question does not apply.
+    /// Somebody waits for what was never asked before: the usual distance to the last question does
+    /// not apply.
     urgent: bool,
     /// Who was asked and has neither answered nor gone.
     asked: Vec<ConnId>,
@@ -42,10 +43,10 @@ pub(crate) struct Refresh {
     backoff: (Duration, Duration),
 }
 
-impl Refresh {
-    pub(crate) fn new(settings: &Settings) -> Self {
-        let interval = settings.metadata_refresh_interval.unwrap_or(Duration::MAX);
-        let first = settings.metadata_fast_interval;
+impl Inquiry {
+    /// To be asked at once, again when the answer is `max_age` old, and while something is open with
+    /// waits from `backoff.0` to `backoff.1`.
+    pub(crate) fn new(max_age: Duration, backoff: (Duration, Duration)) -> Self {
         Self {
             wanted: true,
             urgent: true,
@@ -55,12 +56,12 @@ impl Refresh {
             fruitless: 0,
             not_before: Time::default(),
             stale_at: Time::NEVER,
-            max_age: interval.min(settings.metadata_max_age),
-            backoff: (first, settings.retry_backoff_max.max(first)),
+            max_age,
+            backoff,
         }
     }
 
-    /// Somebody needs fresh metadata.
+    /// Somebody needs a fresh answer.
     pub(crate) fn want(&mut self) {
         self.wanted = true;
     }
