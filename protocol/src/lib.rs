@@ -2,6 +2,7 @@
 //!
 //! * [`message`]: requests and responses, one file per API, every version in both directions;
 //! * [`record`]: record batches (format v2), written in place and read back;
+//! * [`compression`]: the codecs that their records can be compressed with;
 //! * [`error_code`]: the table of Kafka's error codes;
 //! * [`primitives`]: the reader and the writer that all of them stand on.
 //!
@@ -22,11 +23,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod compression;
 pub mod error_code;
 pub mod message;
 pub mod primitives;
 pub mod record;
 
+pub use compression::Codec;
 pub use error_code::ErrorCode;
 pub use message::{ApiKey, Message, Request, VersionRange};
 pub use primitives::{

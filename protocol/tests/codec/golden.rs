@@ -7,8 +7,9 @@
 
 use std::fmt::Debug;
 
+use kafka_wire::compression::{Codec, decompress};
 use kafka_wire::message::*;
-use kafka_wire::record::{Attributes, BATCH_HEADER_LEN, BatchHeader, read_batch};
+use kafka_wire::record::{Attributes, BATCH_HEADER_LEN, BatchHeader, RecordReader, read_batch};
 use kafka_wire::{ApiKey, DecodeErrorKind, ErrorCode, Message, Uuid};
 
 #[test]
@@ -359,6 +360,9 @@ fn batches_of_librdkafka() {
         .map(|_| ())
         .map_err(|error| error.kind);
     assert_eq!(refused, Err(DecodeErrorKind::Compressed { codec: 3 }));
+    let records = decompress(Codec::Lz4, lz4, 100_000).expect("standard LZ4");
+    let count = RecordReader::new(&records).filter(Result::is_ok).count();
+    assert_eq!(i32::try_from(count), Ok(compressed.record_count));
 }
 
 /// The batches of a log; each must be what [`BatchHeader::seal`] makes of its parts.
