@@ -31,10 +31,17 @@ impl Census {
         }
     }
 
-    /// Of these names, those that hit no message.
-    pub fn missing<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-        let hit = |name: &str| self.0.get(name).is_some_and(|hits| hits.messages > 0);
-        names.into_iter().filter(|name| !hit(name)).collect()
+    /// Has names be there, even if nothing hits them.
+    pub(crate) fn expect(&mut self, names: impl IntoIterator<Item = String>) {
+        for name in names {
+            self.0.entry(name.into()).or_default();
+        }
+    }
+
+    /// What is expected, and hit no message.
+    pub fn missing(&self) -> Vec<&str> {
+        let missing = self.0.iter().filter(|(_, hits)| hits.messages == 0);
+        missing.map(|(name, _)| &**name).collect()
     }
 }
 

@@ -234,9 +234,9 @@ pub struct Logged {
 #[derive(Debug)]
 pub(crate) enum Reply {
     Answer(Duration, Vec<u8>),
-    LastAnswer(Vec<u8>),
-    TwoAnswers(Vec<u8>),
-    LateAnswer(Vec<u8>),
+    LastAnswer(Duration, Vec<u8>),
+    TwoAnswers(Duration, Vec<u8>),
+    LateAnswer(Duration, Vec<u8>),
     /// Nothing, as `acks=0` asks for.
     None,
     Hang,
@@ -323,25 +323,32 @@ impl Cluster {
         &self.topics[topic].partitions[index].log
     }
 
+    /// All logs there are, or were before their topic was deleted: topic, partition, records.
+    pub(crate) fn logs(&self) -> impl Iterator<Item = (&str, i32, &[Logged])> {
+        let topics = self.topics.iter();
+        let former = self.former.iter().map(|(name, topic)| (name, topic));
+        topics.chain(former).flat_map(|(name, topic)| {
+            let partitions = (0..).zip(&topic.partitions);
+            partitions.map(|(index, partition)| (name.as_str(), index, &partition.log[..]))
+        })
+    }
+
     /// What there is, or was before the topic was deleted, at a place.
     pub(crate) fn at_offset(
         &self,
         topic: &str,
-        index: usize,
+        index: i32,
         offset: i64,
     ) -> impl Iterator<Item = &Logged> {
-        let topics = self.topics.iter();
-        let former = self.former.iter().map(|(name, log)| (name, log));
-        let named = topics.chain(former).filter(move |(name, _)| *name == topic);
-        named.filter_map(move |(_, topic)| topic.partitions.get(index)?.log.get(offset as usize))
+        let there = self
+            .logs()
+            .filter(move |(name, of, _)| (*name, *of) == (topic, index));
+        there.filter_map(move |(.., log)| log.get(offset as usize))
     }
 
     /// The opaques of all records that are or were in logs.
     pub(crate) fn everything_logged(&self) -> HashSet<u64> {
-        let former = self.former.iter().map(|(_, topic)| topic);
-        let topics = self.topics.values().chain(former);
-        let partitions = topics.flat_map(|topic| &topic.partitions);
-        let records = partitions.flat_map(|partition| &partition.log);
+        let records = self.logs().flat_map(|(.., log)| log);
         let lost = self.lost.iter().map(|lost| &lost.record);
         records.chain(lost).map(|logged| logged.opaque).collect()
     }
@@ -417,9 +424,9 @@ impl Cluster {
             (Fault::AppendThenHang, _) => Reply::Hang,
             (Fault::AppendThenClose, _) => Reply::Close,
             (_, None) => Reply::None,
-            (Fault::AnswerThenClose, Some(answer)) => Reply::LastAnswer(answer),
-            (Fault::Repeat, Some(answer)) => Reply::TwoAnswers(answer),
-            (Fault::Overtaken, Some(answer)) => Reply::LateAnswer(answer),
+            (Fault::AnswerThenClose, Some(answer)) => Reply::LastAnswer(latency, answer),
+            (Fault::Repeat, Some(answer)) => Reply::TwoAnswers(latency, answer),
+            (Fault::Overtaken, Some(answer)) => Reply::LateAnswer(latency, answer),
             (Fault::Alter(alter), Some(mut answer)) => {
                 alter(&mut answer);
                 Reply::Answer(latency, answer)

@@ -6,6 +6,7 @@ mod clock;
 mod cluster;
 mod log;
 mod producers;
+pub mod simulation;
 mod world;
 
 pub use census::Census;

@@ -321,6 +321,11 @@ impl World {
 
     // What came of it.
 
+    /// Messages accepted so far; the opaque of the next one.
+    pub fn accepted(&self) -> u64 {
+        self.books.accepted
+    }
+
     /// Messages without outcome.
     pub fn held(&self) -> u64 {
         self.accumulator.balance().held

@@ -11,10 +11,13 @@ use crate::containers::{self, Containers};
 use crate::install::{self, MUSL};
 use crate::steps::Steps;
 use crate::tally::{Tally, Target};
-use crate::{elf, fuzz};
+use crate::{elf, fuzz, sim};
 
 /// Seconds for each fuzz target: enough to see that the targets build, run and meet no easy crash.
 const FUZZ_SECONDS: u32 = 20;
+
+/// Seeds for the simulator: some 20 s.
+const SIM_SEEDS: u64 = 2_000;
 
 /// The test target, in every package that has one, that runs against each broker; all others run once.
 const SUITE: &str = "brokers";
@@ -85,6 +88,7 @@ impl Session {
             cargo_test("--workspace --doc", &first.broker, tally, &mut none)
         })?;
         steps.take("documentation", documentation)?;
+        steps.take("simulator", || sim::simulate_some(SIM_SEEDS))?;
         for trial in rest.iter_mut().filter(|trial| !trial.in_container) {
             steps.take(&trial.name.clone(), || trial.run())?;
         }

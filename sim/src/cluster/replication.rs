@@ -13,8 +13,8 @@ use super::{Cluster, Logged, PartitionLog, TopicLog};
 #[derive(Clone, Debug)]
 pub(super) struct Lost {
     topic: String,
-    partition: usize,
-    offset: usize,
+    partition: i32,
+    offset: i64,
     pub(super) record: Logged,
     election: Election,
 }
@@ -71,13 +71,13 @@ impl PartitionLog {
 impl Cluster {
     /// Gives every partition that a dead broker leads another leader. What the new one did not copy
     /// is gone, as far as it was there at all.
-    pub fn fail_over(&mut self, dead: i32, to: Option<i32>, election: Election, now: Time) {
+    pub(crate) fn fail_over(&mut self, dead: i32, to: Option<i32>, election: Election, now: Time) {
         for (name, topic) in &mut self.topics {
-            let led = topic.partitions.iter_mut().enumerate();
+            let led = (0..).zip(&mut topic.partitions);
             for (index, partition) in led.filter(|(_, partition)| partition.leader == Some(dead)) {
                 let kept = partition.copied(election, now);
                 let gone = partition.cut(kept);
-                let lost = (kept..).zip(gone).map(|(offset, record)| Lost {
+                let lost = (kept as i64..).zip(gone).map(|(offset, record)| Lost {
                     topic: name.clone(),
                     partition: index,
                     offset,
@@ -102,12 +102,12 @@ impl Cluster {
     /// promised more.
     pub(crate) fn is_excused(
         &self,
-        (topic, index, offset): (&str, usize, i64),
+        (topic, index, offset): (&str, i32, i64),
         opaque: u64,
         acks: i16,
     ) -> bool {
         self.lost.iter().any(|lost| {
-            let place = (lost.topic.as_str(), lost.partition, lost.offset as i64);
+            let place = (lost.topic.as_str(), lost.partition, lost.offset);
             let promised = acks == -1 && lost.election == Election::Clean;
             place == (topic, index, offset) && lost.record.opaque == opaque && !promised
         })

@@ -92,19 +92,23 @@ impl World {
     /// Delivered messages of a partition stand in the log in the order of their publication.
     /// With one writer per partition, that is the order of their opaques.
     pub fn verify_order(&self) {
-        let mut last = HashMap::new();
-        for (opaque, outcome) in &self.outcomes {
-            let Ok(Delivered {
-                partition,
-                offset: Some(offset),
-                ..
-            }) = outcome.result
-            else {
-                continue;
-            };
-            let lane = (Arc::as_ptr(&self.sent[opaque].topic), partition);
-            let before = last.insert(lane, offset);
-            assert!(before < Some(offset), "{opaque} at {partition}: {offset}");
+        for (_, index, log) in self.cluster.logs() {
+            let mut last = HashMap::new();
+            for (offset, record) in (0..).zip(log) {
+                let opaque = record.opaque;
+                let at = |delivered: &Delivered| (delivered.partition, delivered.offset);
+                let delivered = self
+                    .outcomes
+                    .get(&opaque)
+                    .map(|o| o.result.as_ref().map(at));
+                // It may have been delivered elsewhere, and be here by accident.
+                if delivered != Some(Ok((index, Some(offset)))) {
+                    continue;
+                }
+                let topic = Arc::as_ptr(&self.sent[&opaque].topic);
+                let before = last.insert(topic, opaque);
+                assert!(before < Some(opaque), "{opaque} stands behind {before:?}");
+            }
         }
     }
 
@@ -128,7 +132,7 @@ impl World {
             let there = unasked || self.cluster.everything_logged().contains(&opaque);
             return assert!(there, "{opaque} was delivered and is nowhere");
         };
-        let partition = delivered.partition as usize;
+        let partition = delivered.partition;
         let name = sent.topic.name();
         let mut there = self.cluster.at_offset(name, partition, offset);
         let logged = there.find(|logged| logged.opaque == opaque);

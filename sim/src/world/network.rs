@@ -1,6 +1,8 @@
 //! The way between the engine and the brokers, as the driver and its sockets make it.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use kafka_engine::ConnId;
 use kafka_engine::settings::Endpoint;
@@ -9,7 +11,7 @@ use kafka_wire::message::{ProduceRequest, decode_request_header};
 use kafka_wire::{ApiKey, Message as _};
 
 use super::{World, millis};
-use crate::cluster::{Reach, Reply};
+use crate::cluster::{Election, Reach, Reply};
 
 /// Connects while time stands still: more than there are brokers and bootstrap addresses.
 const CONNECTS_AT_ONCE: u64 = 60;
@@ -59,6 +61,17 @@ impl World {
         for conn in self.conns_to(broker) {
             self.post(self.clock.now(), Mail::Closed(conn, "connection reset"));
         }
+    }
+
+    /// Gives every partition that a dead broker leads another leader.
+    pub(crate) fn fail_over(&mut self, dead: i32, to: Option<i32>, election: Election) {
+        self.cluster.fail_over(dead, to, election, self.clock.now());
+    }
+
+    /// A fault has come to pass, for all messages that wait.
+    pub(crate) fn hit(&mut self, fault: impl Into<Cow<'static, str>>) {
+        self.cluster.held = self.sent.len() - self.outcomes.len();
+        self.cluster.hit(fault);
     }
 
     /// Has a broker read on.
@@ -242,35 +255,40 @@ impl World {
         let now = self.clock.now();
         self.cluster.held = self.sent.len() - self.outcomes.len();
         let reply = self.cluster.handle(broker, frame, now);
-        if matches!(reply, Reply::Hang | Reply::Close | Reply::LastAnswer(_)) {
+        if matches!(reply, Reply::Hang | Reply::Close | Reply::LastAnswer(..)) {
             self.silent.insert(conn);
         }
         let Some(link) = self.links.get_mut(&conn) else {
             return;
         };
-        link.last_answer = link.last_answer.max(now);
-        let last_answer = link.last_answer;
+        let delay = match reply {
+            Reply::Answer(delay, _)
+            | Reply::TwoAnswers(delay, _)
+            | Reply::LateAnswer(delay, _)
+            | Reply::LastAnswer(delay, _) => delay,
+            Reply::None | Reply::Hang | Reply::Close => Duration::ZERO,
+        };
+        link.last_answer = link.last_answer.max(now.after(delay));
+        let at = link.last_answer;
         let closed = Mail::Closed(conn, "the broker closed the connection");
         match reply {
-            Reply::Answer(delay, answer) => {
-                let at = last_answer.max(now.after(delay));
-                link.last_answer = at;
+            Reply::Answer(_, answer) => {
                 let held_back = link.held_back.take();
                 for answer in [Some(answer), held_back].into_iter().flatten() {
                     self.post(at, Mail::Answer(conn, answer));
                 }
             }
-            Reply::TwoAnswers(answer) => {
-                self.post(last_answer, Mail::Answer(conn, answer.clone()));
-                self.post(last_answer, Mail::Answer(conn, answer));
+            Reply::TwoAnswers(_, answer) => {
+                self.post(at, Mail::Answer(conn, answer.clone()));
+                self.post(at, Mail::Answer(conn, answer));
             }
-            Reply::LateAnswer(answer) => link.held_back = Some(answer),
+            Reply::LateAnswer(_, answer) => link.held_back = Some(answer),
             Reply::None | Reply::Hang => {}
-            Reply::LastAnswer(answer) => {
-                self.post(last_answer, Mail::Answer(conn, answer));
-                self.post(last_answer, closed);
+            Reply::LastAnswer(_, answer) => {
+                self.post(at, Mail::Answer(conn, answer));
+                self.post(at, closed);
             }
-            Reply::Close => self.post(last_answer, closed),
+            Reply::Close => self.post(at, closed),
         }
     }
 
