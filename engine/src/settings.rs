@@ -78,6 +78,8 @@ pub struct Settings {
     /// How long a partition keeps the records without a key before another one is drawn; zero
     /// draws anew for every record (KIP-480 by time, as librdkafka does it).
     pub sticky_linger: Duration,
+    /// What connections are made with.
+    pub sockets: SocketSettings,
     /// Which outcomes are reported.
     pub reports: ReportMode,
     /// Whether reports carry the record's key, value and timestamp. Memory is then held until
@@ -120,10 +122,55 @@ impl Default for Settings {
             sparse_connections: true,
             topic_propagation_max: Duration::from_secs(30),
             sticky_linger: Duration::from_millis(10),
+            sockets: SocketSettings::default(),
             reports: ReportMode::All,
             report_records: false,
         }
     }
+}
+
+/// What connections are made with. The engine leaves that to whoever makes them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketSettings {
+    /// Bytes of the send buffer (`SO_SNDBUF`); `None`: as the system has it.
+    pub send_buffer: Option<u32>,
+    /// Bytes of the receive buffer (`SO_RCVBUF`); `None`: as the system has it.
+    pub receive_buffer: Option<u32>,
+    /// Whether the system probes connections that are idle (`SO_KEEPALIVE`).
+    pub keepalive: bool,
+    /// Whether small packets are sent at once (`TCP_NODELAY`).
+    pub nodelay: bool,
+    /// Which of a name's addresses are tried.
+    pub family: AddressFamily,
+    /// How long a name's addresses are remembered; a connection that fails forgets them.
+    pub address_ttl: Duration,
+    /// The longest answer in bytes; a longer one ends the connection before memory is given to it.
+    pub max_answer: usize,
+}
+
+impl Default for SocketSettings {
+    fn default() -> Self {
+        Self {
+            send_buffer: None,
+            receive_buffer: None,
+            keepalive: false,
+            nodelay: true,
+            family: AddressFamily::Any,
+            address_ttl: Duration::from_secs(1),
+            max_answer: 100_000_000,
+        }
+    }
+}
+
+/// Which of a name's addresses are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressFamily {
+    /// All.
+    Any,
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
 }
 
 /// Settings of one topic. Two users of a topic share its batches only if these are equal.

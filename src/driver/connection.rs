@@ -10,18 +10,18 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use futures_core::Stream;
 use kafka_engine::ConnId;
-use kafka_engine::settings::Endpoint;
+use kafka_engine::settings::{Endpoint, SocketSettings};
+use kafka_engine::time::Clock;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio_util::codec::FramedRead;
 
+use super::clock::SystemClock;
 use super::frame::{FrameDecoder, FrameError};
 use super::io_thread::Turn;
-
-/// The longest answer that is taken: librdkafka's default of `receive.message.max.bytes`.
-const MAX_ANSWER: usize = 100_000_000;
+use super::resolver::Place;
 
 /// How long a connection that nothing can be written to any more is read on. One that was closed or
 /// reset has its end at once.
@@ -40,13 +40,13 @@ pub(super) enum End {
 
 /// Runs a connection from its beginning to its end.
 pub(super) async fn run(turn: &Turn, conn: ConnId, endpoint: &Endpoint, output: &Notify) -> End {
-    let stream = match connect(endpoint, turn.connection_setup_timeout()).await {
-        Ok(stream) => stream,
+    let (stream, place) = match connect(turn, endpoint).await {
+        Ok(connected) => connected,
         Err(reason) => return End::Closed(reason),
     };
     turn.with(|engine, now| engine.opened(conn, now));
     let (mut read, mut write) = stream.into_split();
-    let mut receive = pin!(receive(turn, conn, &mut read));
+    let mut receive = pin!(receive(turn, conn, &mut read, place));
     let ended = tokio::select! {
         ended = &mut receive => ended,
         failed = transmit(turn, conn, &mut write, output) => {
@@ -65,41 +65,55 @@ pub(super) async fn run(turn: &Turn, conn: ConnId, endpoint: &Endpoint, output: 
 }
 
 /// Tries every address that the name has.
-async fn connect(endpoint: &Endpoint, timeout: Duration) -> Result<TcpStream, String> {
-    let Endpoint { host, port } = endpoint;
-    let resolved = tokio::net::lookup_host((host.as_str(), *port)).await;
-    let addresses: Vec<SocketAddr> = resolved
-        .map_err(|error| format!("cannot resolve the name: {error}"))?
-        .collect();
-    let share = timeout / addresses.len().max(1) as u32;
+async fn connect(turn: &Turn, endpoint: &Endpoint) -> Result<(TcpStream, Place), String> {
+    let place = turn.resolver().resolve(endpoint).await?;
+    let share = turn.settings().connection_setup_timeout / place.addresses.len() as u32;
     let mut reasons = Vec::new();
-    for address in &addresses {
+    for address in &place.addresses {
         // An address that the endpoint states itself needs no repetition.
-        let place = match address.ip().to_string() == *host {
+        let which = match address.ip().to_string() == endpoint.host {
             true => String::new(),
             false => format!(" ({address})"),
         };
-        match tokio::time::timeout(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                // Requests are written whole: waiting for more to send only delays them.
-                stream
-                    .set_nodelay(true)
-                    .map_err(|error| error.to_string())?;
-                return Ok(stream);
-            }
-            Ok(Err(error)) => reasons.push(format!("{error}{place}")),
-            Err(_) => reasons.push(format!("no answer within {share:?}{place}")),
+        let connecting = connect_to(*address, &turn.settings().sockets);
+        match tokio::time::timeout(share, connecting).await {
+            Ok(Ok(stream)) => return Ok((stream, place)),
+            Ok(Err(error)) => reasons.push(format!("{error}{which}")),
+            Err(_) => reasons.push(format!("no answer within {share:?}{which}")),
         }
     }
-    match reasons.is_empty() {
-        true => Err("the name has no address".to_owned()),
-        false => Err(reasons.join("; ")),
-    }
+    Err(reasons.join("; "))
 }
 
-async fn receive(turn: &Turn, conn: ConnId, read: &mut OwnedReadHalf) -> Result<(), FrameError> {
-    let mut frames = FramedRead::new(read, FrameDecoder::new(MAX_ANSWER));
+async fn connect_to(address: SocketAddr, settings: &SocketSettings) -> io::Result<TcpStream> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // Before connecting: the window that TCP can offer later is agreed upon then.
+    if let Some(bytes) = settings.send_buffer {
+        socket.set_send_buffer_size(bytes)?;
+    }
+    if let Some(bytes) = settings.receive_buffer {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    socket.set_keepalive(settings.keepalive)?;
+    socket.set_nodelay(settings.nodelay)?;
+    socket.connect(address).await
+}
+
+async fn receive(
+    turn: &Turn,
+    conn: ConnId,
+    read: &mut OwnedReadHalf,
+    place: Place,
+) -> Result<(), FrameError> {
+    let mut place = Some(place);
+    let mut frames = FramedRead::new(read, FrameDecoder::new(turn.settings().sockets.max_answer));
     while let Some(frame) = next(&mut frames).await? {
+        if let Some(place) = place.take() {
+            turn.resolver().remember(place, SystemClock.now());
+        }
         turn.with(|engine, now| engine.receive(conn, &frame, now));
     }
     Ok(())

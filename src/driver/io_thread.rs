@@ -4,8 +4,9 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
 
+use kafka_engine::accumulator::Accumulator;
+use kafka_engine::settings::Settings;
 use kafka_engine::time::{Clock, Time};
 use kafka_engine::{ConnId, Engine, Event, Purge, Undelivered};
 use tokio::sync::Notify;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::clock::SystemClock;
 use super::connection::{self, End};
+use super::resolver::Resolver;
 
 /// What other threads ask of the I/O thread.
 #[derive(Debug)]
@@ -27,7 +29,8 @@ pub(super) enum Command {
 pub(super) struct Turn {
     engine: RefCell<Engine>,
     rouse: Arc<Notify>,
-    connection_setup_timeout: Duration,
+    accumulator: Arc<Accumulator>,
+    resolver: Resolver,
 }
 
 impl Turn {
@@ -38,23 +41,27 @@ impl Turn {
         told
     }
 
-    pub(super) fn connection_setup_timeout(&self) -> Duration {
-        self.connection_setup_timeout
+    pub(super) fn settings(&self) -> &Settings {
+        self.accumulator.settings()
+    }
+
+    pub(super) fn resolver(&self) -> &Resolver {
+        &self.resolver
     }
 }
 
 /// Runs the engine until it is closed.
 pub(super) fn run(
     runtime: tokio::runtime::Runtime,
-    engine: Engine,
-    connection_setup_timeout: Duration,
+    accumulator: Arc<Accumulator>,
     rouse: Arc<Notify>,
     commands: UnboundedReceiver<Command>,
 ) {
     let turn = Rc::new(Turn {
-        engine: RefCell::new(engine),
+        engine: RefCell::new(Engine::new(&accumulator, fastrand::u64(..))),
         rouse,
-        connection_setup_timeout,
+        resolver: Resolver::new(&accumulator.settings().sockets),
+        accumulator,
     });
     let thread = IoThread {
         turn,

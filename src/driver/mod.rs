@@ -4,6 +4,7 @@ mod clock;
 mod connection;
 mod frame;
 mod io_thread;
+mod resolver;
 #[cfg(test)]
 mod tests;
 mod wait;
@@ -13,7 +14,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
 use kafka_engine::accumulator::{Accumulator, Wake};
-use kafka_engine::{Engine, Purge, Undelivered};
+use kafka_engine::{Purge, Undelivered};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
@@ -34,14 +35,12 @@ impl Driver {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let engine = Engine::new(accumulator, fastrand::u64(..));
-        let setup_timeout = accumulator.settings().connection_setup_timeout;
         let rouse = Arc::new(Notify::new());
         let (commands, received) = unbounded_channel();
-        let roused = Arc::clone(&rouse);
+        let (accumulator, roused) = (Arc::clone(accumulator), Arc::clone(&rouse));
         let thread = thread::Builder::new()
             .name("event-kafka".into())
-            .spawn(move || io_thread::run(runtime, engine, setup_timeout, roused, received))?;
+            .spawn(move || io_thread::run(runtime, accumulator, roused, received))?;
         Ok(Self {
             rouse,
             commands,

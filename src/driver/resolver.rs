@@ -1,0 +1,147 @@
+//! From names to addresses, each remembered for a while.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use kafka_engine::settings::{AddressFamily, Endpoint, SocketSettings};
+use kafka_engine::time::{Clock, Time};
+
+use super::clock::SystemClock;
+
+/// Resolves names, for one thread.
+///
+/// Addresses that are used are forgotten until a broker has answered at one of them: those that lead
+/// nowhere, or to somebody else, are looked up anew for the next attempt.
+pub(super) struct Resolver {
+    family: AddressFamily,
+    ttl: Duration,
+    known: RefCell<HashMap<Endpoint, Place>>,
+}
+
+/// Where a name leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    endpoint: Endpoint,
+    /// The addresses to try: one or more.
+    pub(super) addresses: Vec<SocketAddr>,
+    until: Time,
+}
+
+impl Resolver {
+    pub(super) fn new(settings: &SocketSettings) -> Self {
+        Self {
+            family: settings.family,
+            ttl: settings.address_ttl,
+            known: RefCell::default(),
+        }
+    }
+
+    /// Where a broker is; the reason if that is nowhere.
+    pub(super) async fn resolve(&self, endpoint: &Endpoint) -> Result<Place, String> {
+        if let Some(place) = self.take(endpoint, SystemClock.now()) {
+            return Ok(place);
+        }
+        let resolved = tokio::net::lookup_host((&*endpoint.host, endpoint.port)).await;
+        let resolved = resolved.map_err(|error| format!("cannot resolve the name: {error}"))?;
+        let addresses = self.of_family(resolved.collect())?;
+        tracing::debug!(target: "event_kafka::broker", "{endpoint} is looked up: {addresses:?}");
+        Ok(Place {
+            endpoint: endpoint.clone(),
+            addresses,
+            until: SystemClock.now().after(self.ttl),
+        })
+    }
+
+    /// A broker answered there.
+    pub(super) fn remember(&self, place: Place, now: Time) {
+        let mut known = self.known.borrow_mut();
+        // Brokers come and go.
+        known.retain(|_, known| now < known.until);
+        known.insert(place.endpoint.clone(), place);
+    }
+
+    fn take(&self, endpoint: &Endpoint, now: Time) -> Option<Place> {
+        let place = self.known.borrow_mut().remove(endpoint);
+        place.filter(|place| now < place.until)
+    }
+
+    fn of_family(&self, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, String> {
+        let (wanted, lacking): (fn(&SocketAddr) -> bool, _) = match self.family {
+            AddressFamily::Any => (|_| true, "no address"),
+            AddressFamily::V4 => (
+                SocketAddr::is_ipv4,
+                "no IPv4 address (broker.address.family)",
+            ),
+            AddressFamily::V6 => (
+                SocketAddr::is_ipv6,
+                "no IPv6 address (broker.address.family)",
+            ),
+        };
+        let addresses: Vec<SocketAddr> = addresses.into_iter().filter(wanted).collect();
+        match addresses.is_empty() {
+            true => Err(format!("the name has {lacking}")),
+            false => Ok(addresses),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(host: &str) -> Endpoint {
+        Endpoint {
+            host: host.to_owned(),
+            port: 9092,
+        }
+    }
+
+    fn at_ms(ms: u64) -> Time {
+        Time::from_nanos(ms * 1_000_000)
+    }
+
+    #[test]
+    fn a_place_is_known_until_its_time_is_over_or_it_is_used_in_vain() {
+        let resolver = Resolver::new(&SocketSettings::default());
+        let place = |host, until| Place {
+            endpoint: endpoint(host),
+            addresses: vec!["192.0.2.1:9092".parse().unwrap()],
+            until: at_ms(until),
+        };
+        resolver.remember(place("kafka-1", 500), at_ms(0));
+        assert_eq!(resolver.take(&endpoint("kafka-2"), at_ms(0)), None);
+        let used = resolver.take(&endpoint("kafka-1"), at_ms(499));
+        assert_eq!(used, Some(place("kafka-1", 500)));
+        assert_eq!(resolver.take(&endpoint("kafka-1"), at_ms(499)), None);
+        resolver.remember(place("kafka-1", 500), at_ms(499));
+        assert_eq!(resolver.take(&endpoint("kafka-1"), at_ms(500)), None);
+        // What is too old takes no memory.
+        resolver.remember(place("kafka-1", 1_000), at_ms(500));
+        resolver.remember(place("kafka-2", 3_000), at_ms(2_000));
+        assert_eq!(resolver.known.borrow().len(), 1);
+    }
+
+    #[test]
+    fn addresses_of_the_wrong_family_are_none() {
+        let both: Vec<SocketAddr> = ["192.0.2.1:1", "[2001:db8::1]:1"]
+            .iter()
+            .map(|text| text.parse().unwrap())
+            .collect();
+        for (family, expected) in [
+            (AddressFamily::Any, &both[..]),
+            (AddressFamily::V4, &both[..1]),
+            (AddressFamily::V6, &both[1..]),
+        ] {
+            let resolver = Resolver::new(&SocketSettings {
+                family,
+                ..SocketSettings::default()
+            });
+            assert_eq!(resolver.of_family(both.clone()).unwrap(), expected);
+            let others = both.iter().filter(|address| !expected.contains(address));
+            let lacking = resolver.of_family(others.copied().collect()).unwrap_err();
+            assert!(lacking.starts_with("the name has no"), "{lacking}");
+        }
+    }
+}
