@@ -187,6 +187,8 @@ pub struct Produced {
     pub version: i16,
     /// Its `acks`.
     pub acks: i16,
+    /// How many milliseconds the leader may wait for its followers.
+    pub timeout_ms: i32,
     /// Topic, partition, records and bytes of each batch.
     pub batches: Vec<(String, i32, usize, usize)>,
     /// Producer id, epoch and first sequence number of each batch.
@@ -643,6 +645,7 @@ impl Cluster {
             broker: id,
             version: header.version,
             acks: request.acks,
+            timeout_ms: request.timeout_ms,
             batches,
             sequences,
         });

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use kafka_engine::settings::{Acks, Partitioner, ReportMode};
+use kafka_engine::settings::{Acks, AddressFamily, Partitioner, ReportMode};
 
 use super::property::{
     Form, MAX, Property, Refusal, Refused, Scope, boolean, brokers, call, choice, exact_choice,
@@ -51,11 +51,15 @@ pub static PROPERTIES: &[Property] = &[
         .doc("How this producer names itself to brokers; quotas and request logs go by it."),
     text("client.software.name", "event-kafka")
         .hidden()
-        .planned(WIRING)
+        .implemented("effects::client_software_name", |to, name| {
+            to.global.client_software_name = name.to_owned();
+        })
         .doc("The name of the client software that brokers are told (KIP-511)."),
     text("client.software.version", env!("CARGO_PKG_VERSION"))
         .hidden()
-        .planned(WIRING)
+        .implemented("effects::client_software_version", |to, version| {
+            to.global.client_software_version = version.to_owned();
+        })
         .doc("The version of the client software that brokers are told (KIP-511)."),
     brokers("metadata.broker.list")
         .also(&["bootstrap.servers"])
@@ -87,7 +91,9 @@ pub static PROPERTIES: &[Property] = &[
         .doc("Up to which size librdkafka copies a payload rather than refers to it."),
     integer("receive.message.max.bytes", 1_000..=MAX, "100000000")
         .medium()
-        .planned(WIRING)
+        .implemented("effects::receive_message_max_bytes", |to, bytes| {
+            to.global.sockets.max_answer = bytes as usize;
+        })
         .doc(
             "The largest response in bytes; a larger one ends the connection before memory is \
              given to it.",
@@ -113,7 +119,9 @@ pub static PROPERTIES: &[Property] = &[
         &["none", "rebootstrap"],
         "rebootstrap",
     )
-    .planned(WIRING)
+    .implemented("effects::metadata_recovery_strategy", |to, word| {
+        to.global.rebootstrap = word == "rebootstrap";
+    })
     .doc(
         "Whether a client that reaches none of the brokers it knows begins anew with \
              bootstrap.servers (KIP-899).",
@@ -123,7 +131,10 @@ pub static PROPERTIES: &[Property] = &[
         0..=MAX,
         "300000",
     )
-    .planned(WIRING)
+    .no_op(
+        "bootstrap.servers and the known brokers are tried in turns as soon as none of them \
+         answers",
+    )
     .doc(
         "Begin anew with bootstrap.servers when no metadata could be had for so many \
              milliseconds (KIP-1102).",
@@ -142,13 +153,20 @@ pub static PROPERTIES: &[Property] = &[
     })
     .doc("Ask for metadata anew after so many milliseconds; 0 and -1: only on errors."),
     integer("metadata.max.age.ms", 1..=86_400_000, "900000")
-        .planned(WIRING)
+        .implemented("effects::metadata_max_age_ms", |to, ms| {
+            to.global.metadata_max_age = millis(ms);
+        })
         .doc(
             "Forget what is known of a topic after so many milliseconds. Unless set: three times \
              topic.metadata.refresh.interval.ms.",
         ),
     integer("topic.metadata.refresh.fast.interval.ms", 1..=60_000, "100")
-        .planned(WIRING)
+        .implemented(
+            "effects::topic_metadata_refresh_fast_interval_ms",
+            |to, ms| {
+                to.global.metadata_fast_interval = millis(ms);
+            },
+        )
         .doc(
             "Milliseconds before metadata is asked for again while a topic or leader is unknown; \
              doubles up to retry.backoff.max.ms. Unless set: retry.backoff.ms.",
@@ -157,7 +175,9 @@ pub static PROPERTIES: &[Property] = &[
         .no_op("deprecated; librdkafka does not use it either")
         .doc("Nothing any more."),
     boolean("topic.metadata.refresh.sparse", "true")
-        .planned(WIRING)
+        .implemented("effects::topic_metadata_refresh_sparse", |to, sparse| {
+            to.global.metadata_sparse = sparse;
+        })
         .doc(
             "Ask for the metadata of the topics in use only, rather than of all topics there \
              are.",
@@ -215,16 +235,24 @@ pub static PROPERTIES: &[Property] = &[
         .no_op("deprecated; librdkafka does not use it either")
         .doc("Nothing any more."),
     integer("socket.send.buffer.bytes", 0..=100_000_000, "0")
-        .planned(WIRING)
+        .implemented("effects::socket_send_buffer_bytes", |to, bytes| {
+            to.global.sockets.send_buffer = (bytes > 0).then_some(bytes as u32);
+        })
         .doc("The send buffer of a connection (SO_SNDBUF) in bytes; 0: as the system has it."),
     integer("socket.receive.buffer.bytes", 0..=100_000_000, "0")
-        .planned(WIRING)
+        .implemented("effects::socket_receive_buffer_bytes", |to, bytes| {
+            to.global.sockets.receive_buffer = (bytes > 0).then_some(bytes as u32);
+        })
         .doc("The receive buffer of a connection (SO_RCVBUF) in bytes; 0: as the system has it."),
     boolean("socket.keepalive.enable", "false")
-        .planned(WIRING)
+        .implemented("effects::socket_keepalive_enable", |to, on| {
+            to.global.sockets.keepalive = on
+        })
         .doc("Have the system probe idle connections (SO_KEEPALIVE)."),
     boolean("socket.nagle.disable", "true")
-        .planned(WIRING)
+        .implemented("effects::socket_nagle_disable", |to, on| {
+            to.global.sockets.nodelay = on
+        })
         .doc("Send small packets at once (TCP_NODELAY)."),
     integer("socket.max.fails", 0..=1_000_000, "1")
         .planned(WIRING)
@@ -233,7 +261,13 @@ pub static PROPERTIES: &[Property] = &[
         .planned(WIRING)
         .doc("How many milliseconds the addresses of a broker's name are remembered."),
     choice("broker.address.family", &["any", "v4", "v6"], "any")
-        .planned(WIRING)
+        .implemented("effects::broker_address_family", |to, word| {
+            to.global.sockets.family = match word {
+                "v4" => AddressFamily::V4,
+                "v6" => AddressFamily::V6,
+                _ => AddressFamily::Any,
+            };
+        })
         .doc("Which addresses of a broker's name are tried: any, IPv4 or IPv6."),
     integer("socket.connection.setup.timeout.ms", 1_000..=MAX, "30000")
         .medium()
@@ -254,7 +288,9 @@ pub static PROPERTIES: &[Property] = &[
     boolean("enable.sparse.connections", "true")
         .hidden()
         .medium()
-        .planned(WIRING)
+        .implemented("effects::enable_sparse_connections", |to, sparse| {
+            to.global.sparse_connections = sparse;
+        })
         .doc("Connect only to the brokers that are needed."),
     integer("reconnect.backoff.jitter.ms", 0..=3_600_000, "0")
         .no_op("deprecated; reconnect.backoff.ms has its own jitter")
@@ -327,7 +363,9 @@ pub static PROPERTIES: &[Property] = &[
         .no_op("brokers are always asked; those before 0.10 are not served")
         .doc("Ask brokers which versions of requests they speak."),
     integer("api.version.request.timeout.ms", 1..=300_000, "10000")
-        .planned(WIRING)
+        .implemented("effects::api_version_request_timeout_ms", |to, ms| {
+            to.global.api_version_timeout = millis(ms);
+        })
         .doc("How many milliseconds a broker may take to say which versions it speaks."),
     integer("api.version.fallback.ms", 0..=604_800_000, "0")
         .medium()
@@ -338,7 +376,9 @@ pub static PROPERTIES: &[Property] = &[
         .no_op("deprecated; brokers are always asked which versions they speak")
         .doc("The version that a broker is taken for which does not say."),
     boolean("allow.auto.create.topics", "true")
-        .planned(WIRING)
+        .implemented("effects::allow_auto_create_topics", |to, allow| {
+            to.global.allow_auto_create = allow;
+        })
         .doc("Let the brokers create a topic that is published to, if they are set up for it."),
     choice(
         "security.protocol",
@@ -809,20 +849,16 @@ pub static PROPERTIES: &[Property] = &[
     )
     .of_topic()
     .high()
-    .refuses(&[Refusal {
-        values: Refused::Words(&[
-            "random",
-            "consistent",
-            "murmur2",
-            "murmur2_random",
-            "fnv1a",
-            "fnv1a_random",
-        ]),
-        reason: "not supported yet: it waits for its wiring in the producer",
-        instead: "give consistent_random",
-    }])
-    .implemented("effects::partitioner", |to, _only_one| {
-        to.topic.partitioner = Partitioner::ConsistentRandom;
+    .implemented("effects::partitioner", |to, word| {
+        to.topic.partitioner = match word {
+            "random" => Partitioner::Random,
+            "consistent" => Partitioner::Consistent,
+            "murmur2" => Partitioner::Murmur2,
+            "murmur2_random" => Partitioner::Murmur2Random,
+            "fnv1a" => Partitioner::Fnv1a,
+            "fnv1a_random" => Partitioner::Fnv1aRandom,
+            _ => Partitioner::ConsistentRandom,
+        };
     })
     .doc(
         "How a partition is chosen for a message that names none: by a hash of the key \

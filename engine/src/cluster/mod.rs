@@ -113,7 +113,7 @@ impl Cluster {
             turn: 0,
             rebootstrap: settings.rebootstrap,
             searched_at: None,
-            refresh: Inquiry::new(max_age, (first, max.max(first))),
+            refresh: Inquiry::new(max_age, (first, max)),
         }
     }
 
