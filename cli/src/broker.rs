@@ -16,7 +16,8 @@ use crate::{interrupt, program};
 /// Run a broker for trying things out; Ctrl-C ends it and prints what it holds
 ///
 /// It keeps records in memory only, creates a topic at its first use, asks nobody for a password,
-/// and knows no consumer groups: consumers name the partitions that they read.
+/// and knows no consumer groups: consumers name the partitions that they read, and no offsets are
+/// kept for them.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {

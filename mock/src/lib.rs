@@ -34,8 +34,18 @@
 //!
 //! # What it does otherwise
 //!
-//! - There are no consumer groups, no transactions, no logging in and no encryption. FindCoordinator
-//!   says so in words.
+//! - There are no transactions, no logging in and no encryption. FindCoordinator says of transactions
+//!   that there are none.
+//! - There are no consumer groups. JoinGroup is answered at once with GROUP_AUTHORIZATION_FAILED, which
+//!   clients tell their users instead of trying again in silence; what to do about it, which the answer
+//!   has no room for, is said once in the log.
+//! - No offsets are kept for consumers. They find a coordinator, whichever node they ask, and
+//!   OffsetFetch says that nothing is committed, so that partitions which are assigned without an
+//!   offset are read from where `auto.offset.reset` says. OffsetCommit is refused with
+//!   GROUP_AUTHORIZATION_FAILED, too, for success would be a lie. To librdkafka that is final: it does
+//!   not try again and does not look for another coordinator. It tells whoever asked for the commit, or
+//!   an `offset_commit_cb`; only where there is neither, automatic commits (`enable.auto.commit`) leave
+//!   a line in its log each.
 //! - Nothing is replicated, and nothing is lost with a node: a partition that has another replica is
 //!   led by that one, with all that was stored.
 //! - Compressed records are taken as they come: it has no codecs. The others are read one by one, and

@@ -66,14 +66,19 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_event-kafka"))
+        let program = env!("CARGO_BIN_EXE_event-kafka");
+        Self::of(program, arguments).expect("the binary starts")
+    }
+
+    /// Another program than the one under test, which may not be installed.
+    pub(crate) fn of(program: &str, arguments: &[&str]) -> io::Result<Self> {
+        let child = Command::new(program)
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        Self { child: Some(child) }
+            .spawn()?;
+        Ok(Self { child: Some(child) })
     }
 
     pub(crate) fn stdin(&mut self) -> ChildStdin {

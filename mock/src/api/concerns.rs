@@ -1,8 +1,8 @@
 //! The partitions that a request is about.
 
 use kafka_protocol::messages::{
-    ApiKey, FetchRequest, ListOffsetsRequest, MetadataRequest, OffsetForLeaderEpochRequest,
-    ProduceRequest,
+    ApiKey, FetchRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest,
+    OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest,
 };
 use uuid::Uuid;
 
@@ -20,6 +20,8 @@ pub(crate) fn concerns(state: &State, frame: &Frame) -> Vec<Concern> {
         ApiKey::Fetch => fetch(state, frame),
         ApiKey::ListOffsets => list_offsets(frame),
         ApiKey::OffsetForLeaderEpoch => epochs(frame),
+        ApiKey::OffsetCommit => commits(frame),
+        ApiKey::OffsetFetch => committed(frame),
         _ => Vec::new(),
     }
 }
@@ -93,6 +95,35 @@ fn epochs(frame: &Frame) -> Vec<Concern> {
             let partitions = topic.partitions.iter().map(|wanted| wanted.partition);
             each(Some(topic.topic.to_string()), partitions)
         })
+        .collect()
+}
+
+fn commits(frame: &Frame) -> Vec<Concern> {
+    let Ok(request) = decode::<OffsetCommitRequest>(&frame.body, frame.version) else {
+        return Vec::new();
+    };
+    let topics = request.topics.into_iter();
+    topics
+        .flat_map(|topic| {
+            let partitions = topic.partitions.iter().map(|one| one.partition_index);
+            each(Some(topic.name.to_string()), partitions)
+        })
+        .collect()
+}
+
+/// Of one group or, in newer versions, of many.
+fn committed(frame: &Frame) -> Vec<Concern> {
+    let Ok(request) = decode::<OffsetFetchRequest>(&frame.body, frame.version) else {
+        return Vec::new();
+    };
+    let of_one = request.topics.into_iter().flatten();
+    let of_one = of_one.map(|topic| (topic.name, topic.partition_indexes));
+    let of_many = request.groups.into_iter().filter_map(|group| group.topics);
+    let of_many = of_many.flatten();
+    let of_many = of_many.map(|topic| (topic.name, topic.partition_indexes));
+    of_one
+        .chain(of_many)
+        .flat_map(|(topic, partitions)| each(Some(topic.to_string()), partitions.into_iter()))
         .collect()
 }
 

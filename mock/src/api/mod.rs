@@ -9,8 +9,11 @@ mod describe_cluster;
 mod fetch;
 mod find_coordinator;
 mod init_producer_id;
+mod join_group;
 mod list_offsets;
 mod metadata;
+mod offset_commit;
+mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 
@@ -115,6 +118,9 @@ pub(crate) fn answer(
         ApiKey::DeleteTopics => delete_topics::answer(state, &call),
         ApiKey::DescribeCluster => describe_cluster::answer(state, &call),
         ApiKey::FindCoordinator => find_coordinator::answer(state, &call),
+        ApiKey::OffsetFetch => offset_fetch::answer(&call),
+        ApiKey::OffsetCommit => offset_commit::answer(state, &call),
+        ApiKey::JoinGroup => join_group::answer(state, &call),
         _ => Err("the mock has no such API".to_owned()),
     };
     outcome.unwrap_or_else(|reason| {
@@ -168,6 +174,13 @@ impl Call<'_> {
 
     fn throttle_ms(&self) -> i32 {
         i32::try_from(self.plan.throttle().as_millis()).unwrap_or(i32::MAX)
+    }
+
+    /// Writes to the log why something is refused, unless it was said before.
+    fn tell_once(&self, state: &mut State, why: &str) {
+        if state.is_news(why) {
+            tracing::warn!(client = self.frame.client_id, "{why}");
+        }
     }
 }
 

@@ -71,7 +71,19 @@ fn profiles_offer_what_real_brokers_do() {
         versions(Profile::REDPANDA_24_3, ApiKey::Metadata),
         Some((0, 8))
     );
-    assert_eq!(versions(Profile::KAFKA_4_4, ApiKey::JoinGroup), None);
+    assert_eq!(
+        versions(Profile::REDPANDA_24_3, ApiKey::OffsetFetch),
+        Some((1, 7))
+    );
+    assert_eq!(
+        versions(Profile::KAFKA_2_3, ApiKey::OffsetCommit),
+        Some((2, 7))
+    );
+    assert_eq!(
+        versions(Profile::KAFKA_0_11, ApiKey::JoinGroup),
+        Some((0, 2))
+    );
+    assert_eq!(versions(Profile::KAFKA_4_4, ApiKey::SyncGroup), None);
 }
 
 #[test]
@@ -140,7 +152,7 @@ fn a_version_that_is_not_offered_closes_the_connection() {
 fn an_api_that_is_not_offered_closes_the_connection() {
     let cluster = start(Profile::KAFKA_4_4);
     let mut request = frame(0, 1, &MetadataRequest::default());
-    for key in [ApiKey::JoinGroup as i16, 999, -1] {
+    for key in [ApiKey::SyncGroup as i16, 999, -1] {
         request[4..6].copy_from_slice(&key.to_be_bytes());
         let mut client = Client::of(&cluster, 1);
         client.send_bytes(&request).unwrap();

@@ -4,8 +4,8 @@ use std::panic;
 
 use kafka_mock::{ApiKey, Cluster};
 use kafka_protocol::messages::{
-    CreateTopicsRequest, FetchRequest, FindCoordinatorRequest, ListOffsetsRequest, MetadataRequest,
-    ProduceRequest,
+    CreateTopicsRequest, FetchRequest, FindCoordinatorRequest, JoinGroupRequest,
+    ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, ProduceRequest,
 };
 use kafka_protocol::protocol::Request;
 
@@ -81,6 +81,8 @@ fn arrays_that_announce_more_than_is_there_are_refused() {
     let new = |before: &[u8]| [before, &compact].concat();
     let no_transaction = [&[0xff, 0xff][..], &acks_and_timeout].concat();
     let compact_no_transaction = [&[0][..], &acks_and_timeout].concat();
+    // Group, two time-outs, member, no name of it, and the type of protocol.
+    const JOINING: [u8; 12] = [1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1];
     for frame in [
         with_body(ApiKey::Produce, 3, OLD_HEADER, &old(&no_transaction)),
         with_body(ApiKey::Produce, 9, HEADER, &new(&compact_no_transaction)),
@@ -94,6 +96,18 @@ fn arrays_that_announce_more_than_is_there_are_refused() {
         with_body(ApiKey::CreateTopics, 5, HEADER, &new(&[])),
         with_body(ApiKey::DeleteTopics, 1, OLD_HEADER, &old(&[])),
         with_body(ApiKey::FindCoordinator, 4, HEADER, &new(&[0])),
+        with_body(ApiKey::OffsetCommit, 2, OLD_HEADER, &old(&[0; 16])),
+        with_body(
+            ApiKey::OffsetCommit,
+            8,
+            HEADER,
+            &new(&[1, 0, 0, 0, 0, 1, 0]),
+        ),
+        with_body(ApiKey::OffsetFetch, 1, OLD_HEADER, &old(&[0; 2])),
+        with_body(ApiKey::OffsetFetch, 6, HEADER, &new(&[1])),
+        with_body(ApiKey::OffsetFetch, 9, HEADER, &new(&[])),
+        with_body(ApiKey::JoinGroup, 0, OLD_HEADER, &old(&[0; 10])),
+        with_body(ApiKey::JoinGroup, 6, HEADER, &new(&JOINING)),
         with_body(ApiKey::OffsetForLeaderEpoch, 4, HEADER, &new(&[0; 4])),
         // Tagged fields of the header.
         with_body(ApiKey::Metadata, 9, &new(&[0xff, 0xff]), &[]),
@@ -122,6 +136,12 @@ fn flipped_bits_do_no_harm() {
         sound(1, &ListOffsetsRequest::default()),
         sound(7, &CreateTopicsRequest::default()),
         sound(6, &FindCoordinatorRequest::default()),
+        sound(2, &OffsetCommitRequest::default()),
+        sound(9, &OffsetCommitRequest::default()),
+        sound(1, &OffsetFetchRequest::default()),
+        sound(9, &OffsetFetchRequest::default()),
+        sound(0, &JoinGroupRequest::default()),
+        sound(9, &JoinGroupRequest::default()),
     ];
     let seed = fastrand::u64(..);
     let mut random = fastrand::Rng::with_seed(seed);
@@ -181,6 +201,9 @@ const APIS: &[ApiKey] = &[
     ApiKey::Metadata,
     ApiKey::ApiVersions,
     ApiKey::FindCoordinator,
+    ApiKey::OffsetCommit,
+    ApiKey::OffsetFetch,
+    ApiKey::JoinGroup,
     ApiKey::CreateTopics,
     ApiKey::DeleteTopics,
     ApiKey::InitProducerId,

@@ -5,6 +5,7 @@ mod wire;
 
 mod api_versions;
 mod fetch;
+mod groups;
 mod hostile;
 mod idempotence;
 mod metadata;

@@ -1,4 +1,4 @@
-//! CreateTopics, DeleteTopics, DescribeCluster and FindCoordinator.
+//! CreateTopics, DeleteTopics and DescribeCluster.
 
 use kafka_mock::{Cluster, ResponseError};
 use kafka_protocol::messages::create_topics_request::{
@@ -9,7 +9,6 @@ use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
 use kafka_protocol::messages::{
     BrokerId, CreateTopicsRequest, DeleteTopicsRequest, DescribeClusterRequest,
-    FindCoordinatorRequest,
 };
 use uuid::Uuid;
 
@@ -202,34 +201,4 @@ fn the_cluster_describes_itself() {
     let ports: Vec<_> = response.brokers.iter().map(|one| one.port).collect();
     let real = [1, 2].map(|node| i32::from(cluster.address(node).port()));
     assert_eq!(ports, real);
-}
-
-#[test]
-fn there_is_no_coordinator_and_the_reason_is_told() {
-    let cluster = Cluster::start().unwrap();
-    let mut client = Client::of(&cluster, 1);
-    for (kind, error, why) in [
-        (
-            0,
-            ResponseError::GroupAuthorizationFailed,
-            "no consumer groups",
-        ),
-        (
-            1,
-            ResponseError::TransactionalIdAuthorizationFailed,
-            "no transactions",
-        ),
-    ] {
-        let request = FindCoordinatorRequest::default().with_key_type(kind);
-        let single = client.call(3, &request.clone().with_key(text("mine")));
-        assert_eq!(single.error_code, error.code());
-        assert!(single.error_message.unwrap().contains(why));
-        let many = request.with_coordinator_keys(vec![text("mine"), text("yours")]);
-        let response = client.call(6, &many);
-        assert_eq!(response.coordinators.len(), 2);
-        for coordinator in response.coordinators {
-            assert_eq!(coordinator.error_code, error.code());
-            assert!(coordinator.error_message.unwrap().contains(why));
-        }
-    }
 }

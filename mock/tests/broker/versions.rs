@@ -3,15 +3,23 @@
 use kafka_mock::{ApiKey, Cluster, Profile};
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
+use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::offset_commit_request::{
+    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
+use kafka_protocol::messages::offset_fetch_request::{
+    OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
+};
 use kafka_protocol::messages::offset_for_leader_epoch_request::{
     OffsetForLeaderPartition, OffsetForLeaderTopic,
 };
 use kafka_protocol::messages::{
     ApiVersionsRequest, BrokerId, CreateTopicsRequest, DeleteTopicsRequest, DescribeClusterRequest,
-    FindCoordinatorRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest,
-    OffsetForLeaderEpochRequest, ProducerId,
+    FindCoordinatorRequest, InitProducerIdRequest, JoinGroupRequest, ListOffsetsRequest,
+    MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
+    ProducerId, TopicName,
 };
 
 use crate::batches::batch;
@@ -197,7 +205,7 @@ fn api_versions() {
 
 #[test]
 fn find_coordinator() {
-    for_each_version(ApiKey::FindCoordinator, |_, client, _, version| {
+    for_each_version(ApiKey::FindCoordinator, |cluster, client, _, version| {
         let mut request = FindCoordinatorRequest::default();
         if version < 4 {
             request.key = text("mine");
@@ -205,8 +213,99 @@ fn find_coordinator() {
             request.coordinator_keys.push(text("mine"));
         }
         let response = client.call(version, &request);
-        let batched = response.coordinators.first().map(|one| one.error_code);
-        assert_eq!(batched.unwrap_or(response.error_code), 30);
+        let (code, node, port) = match response.coordinators.first() {
+            Some(batched) => (batched.error_code, batched.node_id, batched.port),
+            None => (response.error_code, response.node_id, response.port),
+        };
+        let expected = i32::from(cluster.address(1).port());
+        assert_eq!((code, node.0, port), (0, 1, expected));
+        if version >= 1 {
+            let response = client.call(version, &request.with_key_type(1));
+            let batched = response.coordinators.first().map(|one| one.error_code);
+            assert_eq!(batched.unwrap_or(response.error_code), 53);
+        }
+    });
+}
+
+#[test]
+fn offset_fetch() {
+    for_each_version(ApiKey::OffsetFetch, |_, client, topic, version| {
+        let mut request = OffsetFetchRequest::default();
+        if version < 8 {
+            request.group_id = text("mine").into();
+            let wanted = OffsetFetchRequestTopic::default()
+                .with_name(topic.name.clone())
+                .with_partition_indexes(vec![1, 0]);
+            request.topics = Some(vec![wanted]);
+        } else {
+            let wanted = OffsetFetchRequestTopics::default()
+                .with_name(topic.name.clone())
+                .with_partition_indexes(vec![1, 0]);
+            let group = OffsetFetchRequestGroup::default()
+                .with_group_id(text("mine").into())
+                .with_topics(Some(vec![wanted]));
+            request.groups.push(group);
+        }
+        let response = client.call(version, &request);
+        let mut said = Vec::new();
+        let mut says = |name: &TopicName, index, offset, epoch| {
+            assert_eq!(name, &topic.name);
+            said.push((index, offset, epoch));
+        };
+        let mut codes = vec![response.error_code];
+        for topic in &response.topics {
+            for one in &topic.partitions {
+                codes.push(one.error_code);
+                let (offset, epoch) = (one.committed_offset, one.committed_leader_epoch);
+                says(&topic.name, one.partition_index, offset, epoch);
+            }
+        }
+        for group in &response.groups {
+            assert_eq!(group.group_id.as_str(), "mine");
+            codes.push(group.error_code);
+            for topic in &group.topics {
+                for one in &topic.partitions {
+                    codes.push(one.error_code);
+                    let (offset, epoch) = (one.committed_offset, one.committed_leader_epoch);
+                    says(&topic.name, one.partition_index, offset, epoch);
+                }
+            }
+        }
+        assert_eq!(said, [(1, -1, -1), (0, -1, -1)]);
+        assert!(codes.iter().all(|code| *code == 0), "{codes:?}");
+    });
+}
+
+#[test]
+fn offset_commit() {
+    for_each_version(ApiKey::OffsetCommit, |_, client, topic, version| {
+        let partition = OffsetCommitRequestPartition::default()
+            .with_partition_index(1)
+            .with_committed_offset(3);
+        let wanted = OffsetCommitRequestTopic::default()
+            .with_name(topic.name.clone())
+            .with_partitions(vec![partition]);
+        let request = OffsetCommitRequest::default()
+            .with_group_id(text("mine").into())
+            .with_topics(vec![wanted]);
+        let response = client.call(version, &request);
+        assert_eq!(response.topics[0].name, topic.name);
+        let said = &response.topics[0].partitions[0];
+        assert_eq!((said.partition_index, said.error_code), (1, 30));
+    });
+}
+
+#[test]
+fn join_group() {
+    for_each_version(ApiKey::JoinGroup, |_, client, _, version| {
+        let protocol = JoinGroupRequestProtocol::default().with_name(text("range"));
+        let request = JoinGroupRequest::default()
+            .with_group_id(text("mine").into())
+            .with_protocol_type(text("consumer"))
+            .with_protocols(vec![protocol]);
+        let response = client.call(version, &request);
+        assert_eq!((response.error_code, response.generation_id), (30, -1));
+        assert_eq!(response.protocol_name.is_none(), version >= 7);
     });
 }
 
