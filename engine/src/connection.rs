@@ -6,6 +6,7 @@ mod trouble;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_wire::message::{ApiKey, Request, VersionRange, decode_response, encode_request};
@@ -15,6 +16,7 @@ use kafka_wire::message::{MetadataRequest, MetadataRequestTopic, MetadataRespons
 use kafka_wire::message::{ProduceRequest, ProduceResponse};
 use kafka_wire::{EncodeError, ErrorCode, Frame, Uuid};
 
+pub(crate) use plausible::MAX_HOST;
 pub use trouble::{ConnectionError, Nonsense, Question, Trouble};
 
 use crate::accumulator::Core;
@@ -80,6 +82,8 @@ pub(crate) struct Connection {
     next_correlation: i32,
     outbox: VecDeque<Transmit>,
     pending: VecDeque<Pending>,
+    /// The broker wants to be left alone until then (KIP-219).
+    muted_until: Time,
     /// Batches of an `acks=0` request that is being written: no answer will come.
     unanswered: Option<(Vec<Shipment>, Time)>,
 }
@@ -112,6 +116,7 @@ impl Connection {
             next_correlation: 0,
             outbox: VecDeque::new(),
             pending: VecDeque::new(),
+            muted_until: Time::default(),
             unanswered: None,
         }
     }
@@ -162,6 +167,24 @@ impl Connection {
         let written = self.unanswered.as_ref().map(|(_, deadline)| *deadline);
         let earliest = answer.into_iter().chain(written).min();
         earliest.unwrap_or(Time::NEVER)
+    }
+
+    /// Until when the broker wants to be left alone: in the past, if it does not.
+    pub(crate) fn muted_until(&self) -> Time {
+        self.muted_until
+    }
+
+    /// Leaves a broker alone that says that this client is over quota (KIP-219). One that speaks
+    /// older versions has held the answer back instead. And one that wants more time than requests
+    /// have would break its connections if it held answers back.
+    fn mute(&mut self, throttle_ms: i32, since_version: i16, question: Question, now: Time) {
+        if question.version >= since_version
+            && let Ok(throttle) = u64::try_from(throttle_ms)
+        {
+            let longest = self.core.settings.request_timeout;
+            let wait = Duration::from_millis(throttle).min(longest);
+            self.muted_until = self.muted_until.max(now.after(wait));
+        }
     }
 
     /// A request that is ready to be written.
@@ -292,6 +315,7 @@ impl Connection {
                     .map_err(|e| self.error(malformed(e)))?;
                 plausible::metadata(&response, topics.as_deref())
                     .map_err(|source| self.error(Trouble::Nonsense { question, source }))?;
+                self.mute(response.throttle_time_ms, 6, question, now);
                 Ok(Answer::Metadata(response))
             }
             Purpose::InitProducerId(variant) => {
@@ -299,17 +323,23 @@ impl Connection {
                     .map_err(|e| self.error(malformed(e)))?;
                 plausible::producer_id(&response)
                     .map_err(|source| self.error(Trouble::Nonsense { question, source }))?;
+                self.mute(response.throttle_time_ms, 1, question, now);
                 Ok(Answer::ProducerId(variant, response))
             }
-            Purpose::Produce(shipments) => match decode_response(api, version, frame) {
-                Ok((_, response)) => Ok(Answer::Produce(question, response, shipments)),
-                Err(error) => {
-                    // Whoever closes the connection must find the batches.
-                    let purpose = Purpose::Produce(shipments);
-                    self.pending.push_front(Pending { purpose, ..pending });
-                    Err(error)
+            Purpose::Produce(shipments) => {
+                match decode_response::<ProduceResponse<'_>>(api, version, frame) {
+                    Ok((_, response)) => {
+                        self.mute(response.throttle_time_ms, 6, question, now);
+                        Ok(Answer::Produce(question, response, shipments))
+                    }
+                    Err(error) => {
+                        // Whoever closes the connection must find the batches.
+                        let purpose = Purpose::Produce(shipments);
+                        self.pending.push_front(Pending { purpose, ..pending });
+                        Err(error)
+                    }
                 }
-            },
+            }
         };
         answer.map_err(|e| self.error(malformed(e)))
     }

@@ -34,6 +34,8 @@ pub(crate) struct Inquiry {
     askings: u32,
     /// When the next one is asked as well.
     impatient_at: Time,
+    /// Since when there has been a question without an answer.
+    open_since: Option<Time>,
     /// Answers in a row that left something open.
     fruitless: u32,
     not_before: Time,
@@ -53,6 +55,7 @@ impl Inquiry {
             asked: Vec::new(),
             askings: 0,
             impatient_at: Time::NEVER,
+            open_since: None,
             fruitless: 0,
             not_before: Time::default(),
             stale_at: Time::NEVER,
@@ -92,6 +95,19 @@ impl Inquiry {
         }
     }
 
+    /// Since when there has been a question without an answer, whether it could be asked or not.
+    pub(crate) fn open_since(&mut self, now: Time) -> Option<Time> {
+        if self.open_since.is_none() && (!self.asked.is_empty() || self.is_due(now)) {
+            self.open_since = Some(now);
+        }
+        self.open_since
+    }
+
+    /// The question is open from now on, whatever it was before.
+    pub(crate) fn reopen(&mut self, now: Time) {
+        self.open_since = Some(now);
+    }
+
     pub(crate) fn ask(&mut self, conn: ConnId, now: Time) {
         self.wanted = false;
         self.urgent = false;
@@ -106,6 +122,7 @@ impl Inquiry {
         if awaited {
             self.asked.clear();
             self.askings = 0;
+            self.open_since = None;
         }
         awaited
     }

@@ -70,6 +70,9 @@ pub struct Settings {
     pub allow_auto_create: bool,
     /// Whether the bootstrap list is tried again while no known broker can be reached (KIP-899).
     pub rebootstrap: bool,
+    /// After how long without metadata, though somebody asks for it, the brokers that the cluster
+    /// has named are forgotten (KIP-1102); counts with `rebootstrap` only, and from 2 s on.
+    pub rebootstrap_trigger: Duration,
     /// Whether connections are made to brokers only that have something to do; false makes one to
     /// each that metadata lists.
     pub sparse_connections: bool,
@@ -119,6 +122,7 @@ impl Default for Settings {
             metadata_sparse: true,
             allow_auto_create: true,
             rebootstrap: true,
+            rebootstrap_trigger: Duration::from_secs(300),
             sparse_connections: true,
             topic_propagation_max: Duration::from_secs(30),
             sticky_linger: Duration::from_millis(10),

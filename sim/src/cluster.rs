@@ -50,6 +50,8 @@ pub struct Cluster {
     pub lag: Duration,
     /// What every answer says that has a throttle time.
     pub throttle_ms: i32,
+    /// What the answers of single brokers say instead.
+    pub throttled: BTreeMap<i32, i32>,
     /// The largest batch that is taken (`message.max.bytes`).
     pub max_batch_bytes: usize,
     /// Messages, by opaque, that make a broker refuse their batch and name them (KIP-467).
@@ -261,6 +263,7 @@ impl Cluster {
             hints: false,
             lag: Duration::ZERO,
             throttle_ms: 0,
+            throttled: BTreeMap::new(),
             max_batch_bytes: usize::MAX,
             invalid: BTreeSet::new(),
             next_producer_id: 1000,
@@ -419,7 +422,7 @@ impl Cluster {
                 let request = request.expect("an InitProducerId request");
                 body.finish("InitProducerId").expect("nothing behind it");
                 assert_eq!(request.transactional_id, None);
-                Some(self.producer_id(&header, &fault))
+                Some(self.producer_id(id, &header, &fault))
             }
         };
         match (fault, answer) {
@@ -506,7 +509,7 @@ impl Cluster {
                 })
                 .collect(),
             topics: names.iter().map(|name| self.describe(id, name)).collect(),
-            throttle_time_ms: self.throttle_ms,
+            throttle_time_ms: self.throttle_of(id),
             ..MetadataResponse::default()
         };
         match fault {
@@ -548,7 +551,12 @@ impl Cluster {
         }
     }
 
-    fn producer_id(&mut self, header: &RequestHeader<'_>, fault: &Fault) -> Vec<u8> {
+    fn throttle_of(&self, broker: i32) -> i32 {
+        let own = self.throttled.get(&broker);
+        own.copied().unwrap_or(self.throttle_ms)
+    }
+
+    fn producer_id(&mut self, id: i32, header: &RequestHeader<'_>, fault: &Fault) -> Vec<u8> {
         let response = match fault {
             Fault::Refuse(error_code) => InitProducerIdResponse {
                 error_code: *error_code,
@@ -560,7 +568,7 @@ impl Cluster {
                 InitProducerIdResponse {
                     producer_id: self.next_producer_id - 1,
                     producer_epoch: self.first_producer_epoch,
-                    throttle_time_ms: self.throttle_ms,
+                    throttle_time_ms: self.throttle_of(id),
                     ..InitProducerIdResponse::default()
                 }
             }
@@ -663,7 +671,7 @@ impl Cluster {
                     rack: None,
                 })
                 .collect(),
-            throttle_time_ms: self.throttle_ms,
+            throttle_time_ms: self.throttle_of(id),
         };
         if let Fault::Misreport(misreport) = fault {
             misreport(&mut response);

@@ -1,12 +1,13 @@
 //! The brokers: those to bootstrap from and those the cluster advertises, and how each is linked.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafka_wire::message::MetadataBroker;
+use kafka_wire::message::{MetadataBroker, NodeEndpoint};
 
-use crate::connection::ConnId;
+use crate::connection::{ConnId, MAX_HOST};
 use crate::inquiry::Inquiry;
 use crate::settings::{Endpoint, Settings};
 use crate::time::Time;
@@ -192,6 +193,45 @@ impl Cluster {
         }
         self.adopt(&mut changes);
         changes
+    }
+
+    /// Whether the cluster has named its brokers.
+    pub(crate) fn is_known(&self) -> bool {
+        self.nodes.keys().any(|id| !id.is_bootstrap())
+    }
+
+    /// Forgets the brokers that the cluster has named. Returns their connections.
+    pub(crate) fn forget(&mut self) -> Vec<ConnId> {
+        let mut connections = Vec::new();
+        self.nodes.retain(|id, node| {
+            if !id.is_bootstrap() {
+                connections.extend(node.connection());
+            }
+            id.is_bootstrap()
+        });
+        connections
+    }
+
+    /// A broker is named by another one (KIP-951). Where it is known and can be reached, that
+    /// counts for nothing. Returns a connection to its former address.
+    pub(crate) fn hear_of(&mut self, named: &NodeEndpoint<'_>) -> Option<ConnId> {
+        let port = u16::try_from(named.port).ok().filter(|port| *port > 0)?;
+        if named.node_id < 0 || named.host.is_empty() || named.host.len() > MAX_HOST {
+            return None;
+        }
+        let host = named.host.to_owned();
+        let node = Node::new(Endpoint { host, port });
+        match self.nodes.entry(NodeId(named.node_id)) {
+            Entry::Vacant(unknown) => {
+                unknown.insert(node);
+                None
+            }
+            Entry::Occupied(mut known) => {
+                let moved = known.get().endpoint != node.endpoint && known.get().is_unreachable();
+                let former = moved.then(|| known.insert(node));
+                former.and_then(|former| former.connection())
+            }
+        }
     }
 
     fn update_node(&mut self, broker: &MetadataBroker<'_>, changes: &mut Changes) {

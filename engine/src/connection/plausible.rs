@@ -18,7 +18,7 @@ const MAX_BROKERS: usize = 10_000;
 const MAX_PARTITIONS: usize = 100_000;
 
 /// No name of the domain name system is longer, and no address.
-const MAX_HOST: usize = 255;
+pub(crate) const MAX_HOST: usize = 255;
 
 /// Whether brokers and topics are what brokers and topics can be, and none is there that was not
 /// `asked` about; `asked` is in the order of the names, and `None` for all topics. A topic may be

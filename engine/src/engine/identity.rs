@@ -26,7 +26,7 @@ impl Engine {
                 .arm(Timer::Identity, identities.inquiry.next_due());
             return;
         }
-        match self.readiest(ApiKey::InitProducerId) {
+        match self.readiest(ApiKey::InitProducerId, now) {
             Some(conn) => self.ask_producer_id(conn, variant, now),
             None => match self.lacks_producer_ids() {
                 Some(fatal) => self.fail(fatal),
@@ -93,6 +93,7 @@ impl Engine {
             if self.complaints.over(&Subject::Identity) {
                 info!("a producer id was given out");
             }
+            self.dismiss_spares(now);
             return self.list_all(now);
         }
         let broker = self.connections.get(&conn).map(|c| c.endpoint.clone());

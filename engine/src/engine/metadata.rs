@@ -5,37 +5,67 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafka_wire::ApiKey;
 use kafka_wire::message::{MetadataResponse, MetadataTopic};
+use kafka_wire::{ApiKey, ErrorCode};
+use tracing::{debug, info, warn};
 
-use tracing::info;
-
-use super::{Engine, Subject, Timer};
+use super::{Engine, Reason, Subject, Timer};
 use crate::cluster::Changes;
-use crate::connection::{ConnId, ConnectionError, Trouble};
+use crate::connection::{ConnId, Connection, ConnectionError, Trouble};
 use crate::time::Time;
 
 /// While no broker answers, another one is tried after so long.
 const NEXT_CANDIDATE: Duration = Duration::from_millis(500);
 
+/// A cluster is not given up before a broker has had the time to answer.
+const LEAST_TRIGGER: Duration = Duration::from_secs(2);
+
 impl Engine {
     pub(super) fn refresh_metadata(&mut self, now: Time) {
+        self.give_cluster_up(now);
         if !self.cluster.refresh.is_due(now) {
             self.timers
                 .arm(Timer::Refresh, self.cluster.refresh.next_due());
             return;
         }
-        match self.readiest(ApiKey::Metadata) {
+        match self.readiest(ApiKey::Metadata, now) {
             Some(conn) => self.ask_metadata(conn, now),
             None => self.find_broker(now),
         }
     }
 
+    /// Begins anew with the bootstrap list if no metadata could be had for too long (KIP-1102).
+    fn give_cluster_up(&mut self, now: Time) {
+        let Some(since) = self.cluster.refresh.open_since(now) else {
+            return;
+        };
+        let settings = &self.core.settings;
+        let given_up = since.after(settings.rebootstrap_trigger.max(LEAST_TRIGGER));
+        match settings.rebootstrap && self.cluster.is_known() {
+            true if given_up <= now => {
+                self.cluster.refresh.reopen(now);
+                self.rebootstrap("there has been no metadata for long", now);
+            }
+            true => self.timers.arm(Timer::Refresh, given_up),
+            false => {}
+        }
+    }
+
+    fn rebootstrap(&mut self, why: &str, now: Time) {
+        warn!("{why}: the cluster is looked for at the bootstrap addresses");
+        for conn in self.cluster.forget() {
+            self.dismiss(conn, now);
+        }
+        self.cluster.refresh.want_urgently();
+    }
+
     /// The connection whose broker is most likely to answer soon: none that has left something
-    /// unanswered for longer than others, and none that has this very question.
-    pub(super) fn readiest(&self, api: ApiKey) -> Option<ConnId> {
+    /// unanswered for longer than others, none that has this very question, and none whose broker
+    /// wants to be left alone.
+    pub(super) fn readiest(&self, api: ApiKey, now: Time) -> Option<ConnId> {
         let usable = self.connections.iter();
         let usable = usable.filter(|(_, c)| c.offers(api) && !c.awaits(api));
+        let usable = usable.filter(|(_, c)| c.muted_until() <= now);
         let readiest = usable
             .max_by_key(|(conn, c)| (c.oldest_deadline(), Reverse(c.in_flight()), Reverse(**conn)));
         readiest.map(|(conn, _)| *conn)
@@ -76,6 +106,9 @@ impl Engine {
                 return self.timers.arm(Timer::Refresh, next_step);
             }
         }
+        if let Some(end) = self.end_of_mute(now) {
+            self.timers.arm(Timer::Refresh, end);
+        }
         if let Some(candidate) = self.cluster.candidate() {
             self.connect(candidate, now);
             self.cluster.searched_at = Some(now);
@@ -83,10 +116,19 @@ impl Engine {
         }
     }
 
+    /// When the first broker that wants to be left alone can be asked again.
+    fn end_of_mute(&self, now: Time) -> Option<Time> {
+        let mutes = self.connections.values().map(Connection::muted_until);
+        mutes.filter(|end| *end > now).min()
+    }
+
     /// Takes over what an answer to Metadata says.
     pub(super) fn learn(&mut self, conn: ConnId, response: &MetadataResponse<'_>, now: Time) {
         if !self.cluster.refresh.heard(conn) {
             return;
+        }
+        if !response.error_code.is_ok() {
+            return self.not_told(response.error_code, now);
         }
         // Nobody else needs to be asked.
         self.timers.disarm(Timer::Refresh);
@@ -125,6 +167,24 @@ impl Engine {
         }
     }
 
+    /// A broker has no metadata to give, or wants this client to forget what it has (KIP-1102).
+    fn not_told(&mut self, code: ErrorCode, now: Time) {
+        self.cluster
+            .refresh
+            .answered(false, true, now, &mut self.random);
+        let text = format!("no metadata: {} ({})", code.name(), code.text());
+        if code == ErrorCode::REBOOTSTRAP_REQUIRED && self.core.settings.rebootstrap {
+            return self.rebootstrap(&text, now);
+        }
+        match self
+            .complaints
+            .complain(Subject::Cluster, Reason::Code(code), now)
+        {
+            Some(unsaid) => warn!("{text}; trying again until there is some{unsaid}"),
+            None => debug!("{text}"),
+        }
+    }
+
     fn apply(&mut self, changes: Changes, now: Time) {
         if let Some((conn, node)) = changes.adopted
             && let Some(connection) = self.connections.get_mut(&conn)
@@ -140,13 +200,14 @@ impl Engine {
     pub(super) fn dismiss_spares(&mut self, now: Time) {
         for conn in self.cluster.spare_links() {
             let connection = self.connections.get(&conn);
-            if connection.is_some_and(|connection| !connection.awaits(ApiKey::Metadata)) {
+            let needed = [ApiKey::Metadata, ApiKey::InitProducerId];
+            if connection.is_some_and(|c| !needed.iter().any(|api| c.awaits(*api))) {
                 self.dismiss(conn, now);
             }
         }
     }
 
-    fn dismiss(&mut self, conn: ConnId, now: Time) {
+    pub(super) fn dismiss(&mut self, conn: ConnId, now: Time) {
         if let Some(connection) = self.connections.get(&conn) {
             let broker = connection.endpoint.clone();
             let trouble = Trouble::Dismissed;

@@ -131,6 +131,8 @@ enum Subject {
     Batches(u32),
     /// What brokers say to who wants to be somebody.
     Identity,
+    /// What brokers say of the cluster.
+    Cluster,
 }
 
 /// Why the log complains.
@@ -220,6 +222,11 @@ impl Engine {
         let transmit = connection.next_output().or_else(|| {
             // An answer makes room again, and gets the connection polled again.
             if connection.versions().is_none() || connection.in_flight() >= max_in_flight {
+                return None;
+            }
+            let muted_until = connection.muted_until();
+            if muted_until > now {
+                self.timers.arm(Timer::Outlet(node), muted_until);
                 return None;
             }
             let cargo = self.sender.collect(node, now);
@@ -412,12 +419,20 @@ impl Engine {
         let trouble = trouble.cloned();
         let lane = self.sender.lane_mut(index);
         lane.expire(&self.core, now, trouble.as_ref());
+        let slot = lane.topic.slot();
+        self.expire_vanished(index, now);
+        self.forget_wait(slot);
         self.lane_changed(index, now);
     }
 
     fn lane_changed(&mut self, index: u32, now: Time) {
-        let expiry = self.sender.lane(index).next_expiry();
-        self.timers.arm(Timer::Lane(index), expiry);
+        let lane = self.sender.lane(index);
+        let propagation_max = self.core.settings.topic_propagation_max;
+        let given_up = lane
+            .vanished()
+            .map_or(Time::NEVER, |at| at.after(propagation_max));
+        self.timers
+            .arm(Timer::Lane(index), lane.next_expiry().min(given_up));
         self.list(index, now);
     }
 
@@ -473,10 +488,16 @@ impl Engine {
             None => return,
         };
         let lanes = shipments.clone();
+        self.hear_of_leaders(response, now);
         let name = broker.to_string();
-        let verdict =
-            self.sender
-                .answered(response, shipments, (node, &name), now, &mut self.random);
+        let verdict = self.sender.answered(
+            response,
+            shipments,
+            (node, &name),
+            &self.cluster,
+            now,
+            &mut self.random,
+        );
         if verdict.leaders_moved {
             self.cluster.refresh.want();
         }
@@ -502,6 +523,18 @@ impl Engine {
             self.relieved(slot);
         }
         self.relist(&lanes, now);
+    }
+
+    /// Gets to know the leaders that an answer names (KIP-951).
+    fn hear_of_leaders(&mut self, response: &ProduceResponse<'_>, now: Time) {
+        let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
+        let leaders: BTreeSet<i32> = partitions.map(|p| p.current_leader.leader_id).collect();
+        let endpoints = response.node_endpoints.iter();
+        for node in endpoints.filter(|node| leaders.contains(&node.node_id)) {
+            if let Some(conn) = self.cluster.hear_of(node) {
+                self.dismiss(conn, now);
+            }
+        }
     }
 
     fn complain_of(&mut self, refusal: &Refusal, now: Time) {

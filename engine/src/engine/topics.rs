@@ -61,12 +61,64 @@ impl Engine {
             let failure = Failure::unsent(DeliveryError::TimedOut, Place::NoMetadata, trouble);
             fail_all(&self.core, &state.topic, -1, expired, failure);
         }
-        state.forget_wait();
         let given_up = |since: Time| since.after(propagation_max) <= now;
         if state.unknown_since.is_some_and(given_up) {
-            state.purge_stage(&self.core, DeliveryError::UnknownTopic, None);
+            self.give_topic_up(slot, now);
         }
+        self.forget_wait(slot);
         self.arm_stage(slot);
+    }
+
+    /// Fails the messages of a topic that the cluster does not have. Whoever publishes to it from
+    /// now on waits for it as for any that is unknown.
+    fn give_topic_up(&mut self, slot: u32, now: Time) {
+        let Some(state) = self.topics.get_mut(&slot) else {
+            return;
+        };
+        let why = state.last_error.clone();
+        state.purge_stage(&self.core, DeliveryError::UnknownTopic, None);
+        state.unknown_since = None;
+        let lanes = state.lanes.clone();
+        for lane in &lanes {
+            let lane = self.sender.lane_mut(*lane);
+            lane.vanish(now);
+            lane.purge_waiting(&self.core, DeliveryError::UnknownTopic, why.as_ref());
+        }
+        self.lay_route(slot, 0, now);
+        for lane in lanes {
+            self.lane_changed(lane, now);
+        }
+    }
+
+    /// Messages that come later have all of `topic.metadata.propagation.max.ms` again.
+    pub(super) fn forget_wait(&mut self, slot: u32) {
+        let waits = self.has_waiting(slot);
+        if let Some(state) = self.topics.get_mut(&slot) {
+            state.unknown_since = state.unknown_since.filter(|_| waits);
+        }
+    }
+
+    /// Whether messages of a topic wait to be sent.
+    fn has_waiting(&self, slot: u32) -> bool {
+        let Some(state) = self.topics.get(&slot) else {
+            return false;
+        };
+        let mut lanes = state.lanes.iter().map(|lane| self.sender.lane(*lane));
+        lanes.any(Lane::has_waiting) || state.topic.stage().queue().unsettled() > 0
+    }
+
+    /// Fails the messages of a partition that its topic has not had for long.
+    pub(super) fn expire_vanished(&mut self, index: u32, now: Time) {
+        let propagation_max = self.core.settings.topic_propagation_max;
+        let lane = self.sender.lane_mut(index);
+        let Some(since) = lane.vanished() else {
+            return;
+        };
+        let given_up = since.after(propagation_max);
+        if given_up > now {
+            return self.timers.arm(Timer::Lane(index), given_up);
+        }
+        lane.purge_waiting(&self.core, DeliveryError::UnknownPartition, None);
     }
 
     pub(super) fn arm_stage(&mut self, slot: u32) {
@@ -98,9 +150,10 @@ impl Engine {
             false => format!("{} ({})", code.name(), code.text()).into(),
         };
         state.last_error = Some(Arc::clone(&text));
-        if code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION && state.lanes.is_empty() {
-            let waiting = state.topic.stage().queue().unsettled() > 0;
-            state.unknown_since = state.unknown_since.or(waiting.then_some(now));
+        if code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION {
+            let waiting = self.has_waiting(slot).then_some(now);
+            let state = self.topics.get_mut(&slot).expect("looked up above");
+            state.unknown_since = state.unknown_since.or(waiting);
         } else if !code.is_retriable() && !code.is_ok() {
             let subject = Subject::Metadata(slot);
             match self.complaints.complain(subject, Reason::Code(code), now) {
@@ -176,7 +229,7 @@ impl Engine {
         for lane in &lanes[listed..] {
             let lane = self.sender.lane_mut(*lane);
             former.extend(lane.leader);
-            lane.vanish();
+            lane.vanish(now);
         }
         for leader in former {
             self.sender.unlist(leader);
@@ -268,13 +321,6 @@ impl Engine {
 }
 
 impl TopicState {
-    /// Messages that come later have all of `topic.metadata.propagation.max.ms` again.
-    pub(super) fn forget_wait(&mut self) {
-        if self.topic.stage().queue().unsettled() == 0 {
-            self.unknown_since = None;
-        }
-    }
-
     /// Fails everything that is staged, because of `why` or of what was last said of the topic.
     pub(super) fn purge_stage(
         &mut self,

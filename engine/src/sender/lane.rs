@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafka_wire::message::{MetadataPartition, RecordError};
+use kafka_wire::message::{LeaderIdAndEpoch, MetadataPartition, RecordError};
 use kafka_wire::{ErrorCode, Uuid};
 
 use super::Shipment;
@@ -28,6 +28,7 @@ pub(crate) struct Lane {
     pub(crate) topic_id: Uuid,
     pub(crate) leader: Option<NodeId>,
     leader_epoch: i32,
+    vanished: Option<Time>,
     /// The topic that the numbers of `series` belong to (KIP-516): one that is made anew has a log
     /// of its own.
     log_id: Uuid,
@@ -96,6 +97,7 @@ impl Lane {
             series,
             leader: None,
             leader_epoch: -1,
+            vanished: None,
             head: VecDeque::new(),
             in_flight: VecDeque::new(),
             retry_at: Time::default(),
@@ -122,6 +124,7 @@ impl Lane {
         } = *metadata;
         // A topic that was deleted and made anew counts its leaders from the start (KIP-516).
         let anew = topic_id != Uuid::ZERO && topic_id != self.topic_id;
+        self.vanished = None;
         self.topic_id = topic_id;
         self.know_log(topic_id);
         let older = leader_epoch >= 0 && leader_epoch < self.leader_epoch;
@@ -160,11 +163,30 @@ impl Lane {
         self.log_id = topic_id;
     }
 
+    /// Takes over what its former leader says of the present one, if that is news (KIP-951). True
+    /// if the leader is another one now.
+    pub(super) fn follow(&mut self, hint: LeaderIdAndEpoch) -> bool {
+        let leader = Some(NodeId(hint.leader_id));
+        if hint.leader_epoch <= self.leader_epoch || leader == self.leader {
+            return false;
+        }
+        self.leader_epoch = hint.leader_epoch;
+        self.proven = false;
+        self.set_leader(leader);
+        true
+    }
+
     /// Metadata does not list the partition any more. What waits here may still go, should it be
-    /// listed again.
-    pub(crate) fn vanish(&mut self) {
+    /// listed again soon.
+    pub(crate) fn vanish(&mut self, now: Time) {
         self.set_leader(None);
+        self.vanished.get_or_insert(now);
         self.last_error = Some("the topic has no such partition any more".into());
+    }
+
+    /// Since when metadata has not listed the partition any more, while messages wait for it.
+    pub(crate) fn vanished(&self) -> Option<Time> {
+        self.vanished.filter(|_| self.has_waiting())
     }
 
     /// Whoever led it before has to [forget](super::Sender::unlist) it.
@@ -192,8 +214,12 @@ impl Lane {
 
     /// Whether messages wait here for their outcome.
     pub(crate) fn has_messages(&self) -> bool {
-        let waiting = self.partition.queue().state() != QueueState::Empty;
-        waiting || !self.head.is_empty() || !self.in_flight.is_empty()
+        self.has_waiting() || !self.in_flight.is_empty()
+    }
+
+    /// Whether messages wait here to be sent, or to be sent again.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.head.is_empty() || self.partition.queue().state() != QueueState::Empty
     }
 
     /// The next batch to send, if it is allowed to go now; lingering is over for it.

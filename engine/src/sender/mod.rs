@@ -23,7 +23,7 @@ use series::Series;
 pub(crate) use settle::fail_all;
 
 use crate::accumulator::{Core, Partition, Topic};
-use crate::cluster::NodeId;
+use crate::cluster::{Cluster, NodeId};
 use crate::connection::Nonsense;
 use crate::error::{DeliveryError, FatalError, Persisted};
 use crate::time::Time;
@@ -223,6 +223,7 @@ impl Sender {
         response: &ProduceResponse<'_>,
         shipments: Vec<Shipment>,
         (node, broker): (NodeId, &str),
+        cluster: &Cluster,
         now: Time,
         random: &mut fastrand::Rng,
     ) -> Verdict {
@@ -234,6 +235,11 @@ impl Sender {
         let mut partitions = partitions.flat_map(|t| t.partitions.iter().map(move |p| (t, p)));
         let failed = partitions.try_for_each(|(topic, answer)| {
             let shipment = self.take_answered(topic, answer, &mut verdict.unanswered)?;
+            let hint = answer.current_leader;
+            if cluster.get(NodeId(hint.leader_id)).is_some() {
+                let moved = self.lanes[shipment.lane as usize].follow(hint);
+                verdict.leaders_moved |= moved;
+            }
             self.judge(shipment, answer, (node, broker), &mut verdict, now, random);
             Ok(())
         });
@@ -322,7 +328,12 @@ impl Sender {
             code,
             text: Arc::clone(&setback.text),
         });
-        let retry_at = |attempts| now.after(retry_wait(&core, attempts, random));
+        // Whoever leads now has not refused it yet (KIP-951).
+        let moved = lane.leader.is_some_and(|leader| leader != node);
+        let retry_at = |attempts| match moved && attempts == 1 {
+            true => now,
+            false => now.after(retry_wait(&core, attempts, random)),
+        };
         let complete = match remedy {
             Remedy::Deliver => true,
             Remedy::Retry => lane.again(&core, shipment, &setback, retry_at),

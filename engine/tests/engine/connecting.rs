@@ -277,6 +277,74 @@ fn a_cluster_that_moved_away_is_found_by_its_bootstrap_address_though_old_addres
     world.verify();
 }
 
+/// A cluster that is found by an address that none of its brokers advertises, and asked every 10 s.
+fn world_with_an_entry(settings: Settings) -> World {
+    let settings = Settings {
+        bootstrap: vec![endpoint("entry")],
+        metadata_refresh_interval: Some(secs(10)),
+        ..settings
+    };
+    let mut cluster = Cluster::new(2).with_topic("t", 1);
+    cluster.aliases.insert(endpoint("entry"), 1);
+    World::new(cluster, settings)
+}
+
+#[test]
+fn a_cluster_that_gives_no_metadata_for_long_is_looked_for_anew() {
+    let mut world = world_with_an_entry(Settings {
+        rebootstrap_trigger: secs(20),
+        ..Settings::default()
+    });
+    let topic = world.topic("t");
+    world.publish(&topic, &Message::of(10));
+    world.run_dry(secs(1));
+    for broker in 1..=2 {
+        world.cluster.broker(broker).always(Metadata, Fault::Hang);
+    }
+    // Asked after 10 s.
+    world.run_for(secs(29));
+    let given_up = |world: &World| {
+        let lines = world.log.lines();
+        let given_up = |line: &String| line.contains("looked for at the bootstrap addresses");
+        lines.iter().filter(|line| given_up(line)).count()
+    };
+    assert_eq!((given_up(&world), world.connections()), (0, 3));
+    world.run_for(secs(3));
+    assert_eq!((given_up(&world), world.connections()), (1, 1));
+    for broker in 1..=2 {
+        world.cluster.broker(broker).forget_script();
+    }
+    world.publish(&topic, &Message::of(10));
+    world.run_dry(secs(120));
+    world.verify();
+}
+
+#[test]
+fn a_cluster_that_asks_for_it_is_looked_for_anew_unless_that_is_forbidden() {
+    for rebootstrap in [true, false] {
+        let mut world = world_with_an_entry(Settings {
+            rebootstrap,
+            ..Settings::default()
+        });
+        let topic = world.topic("t");
+        world.publish(&topic, &Message::of(10));
+        world.run_dry(secs(1));
+        world.connects.clear();
+        for broker in 1..=2 {
+            let required = Fault::Misstate(|response| {
+                response.error_code = ErrorCode::REBOOTSTRAP_REQUIRED;
+            });
+            world.cluster.broker(broker).script(Metadata, [required]);
+        }
+        world.run_for(secs(20));
+        let went = world.connects.iter().any(|(_, host)| host == "entry");
+        assert_eq!(went, rebootstrap);
+        world.publish(&topic, &Message::of(10));
+        world.run_dry(secs(5));
+        world.verify();
+    }
+}
+
 #[test]
 fn without_rebootstrap_a_known_cluster_is_not_looked_for_elsewhere() {
     for rebootstrap in [true, false] {

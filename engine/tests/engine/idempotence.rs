@@ -650,15 +650,20 @@ fn a_topic_made_anew_counts_from_the_start() {
         metadata_refresh_interval: Some(millis(300)),
         ..idempotent()
     });
-    world.cluster.refuses_strangers = true;
     world.publish_many(&topic, 10, &Message::of(10));
     world.run_for(millis(50));
     world.cluster.delete("t");
     world.cluster.create("t", 1);
+    world.cluster.produced.clear();
     world.publish_many(&topic, 10, &Message::of(10));
     world.run_dry(secs(10));
     assert_eq!(world.delivered(), 21);
     assert!(world.cluster.log("t", 0).len() >= 10);
+    // What went to the former topic went by its id.
+    let requests = world.cluster.produced.iter();
+    let mut batches = requests.flat_map(|r| r.batches.iter().zip(&r.sequences));
+    let first = batches.find(|((name, ..), _)| name == "t");
+    assert_eq!(first.map(|(_, (.., sequence))| *sequence), Some(0));
     world.verify_once();
 }
 

@@ -21,6 +21,67 @@ fn a_batch_refused_by_a_former_leader_goes_to_the_new_one() {
 }
 
 #[test]
+fn a_new_leader_that_the_former_one_names_is_served_at_once() {
+    let mut world = World::new(Cluster::new(2).with_topic("t", 2), Settings::default());
+    let topic = world.topic("t");
+    world.publish(&topic, &Message::of(10).to(0));
+    world.publish(&topic, &Message::of(10).to(1));
+    world.run_dry(secs(1));
+    world.cluster.hints = true;
+    world.cluster.lead("t", 0, Some(2));
+    for broker in 1..=2 {
+        let slow = Fault::Slow(secs(5));
+        world.cluster.broker(broker).script(Metadata, [slow]);
+    }
+    world.publish(&topic, &Message::of(10).to(0));
+    world.run_dry(millis(20));
+    world.verify();
+}
+
+#[test]
+fn a_new_leader_that_nobody_knows_is_found_where_the_former_one_says() {
+    let mut world = World::new(Cluster::new(1).with_topic("t", 1), Settings::default());
+    let topic = world.topic("t");
+    world.publish(&topic, &Message::of(10));
+    world.run_dry(secs(1));
+    let newcomer = Cluster::new(2).brokers.remove(&2).expect("made");
+    world.cluster.brokers.insert(2, newcomer);
+    world.cluster.hints = true;
+    world.cluster.lead("t", 0, Some(2));
+    let slow = Fault::Slow(secs(5));
+    world.cluster.broker(1).script(Metadata, [slow]);
+    world.publish(&topic, &Message::of(10));
+    world.run_dry(millis(20));
+    world.verify();
+}
+
+#[test]
+fn leaders_that_name_each_other_are_not_hammered() {
+    let mut world = World::new(Cluster::new(2).with_topic("t", 1), Settings::default());
+    let topic = world.topic("t");
+    world.publish(&topic, &Message::of(10));
+    world.run_dry(secs(1));
+    for broker in 1..=2 {
+        let name_the_other = Fault::Misreport(|response| {
+            let answer = &mut response.topics[0].partitions[0];
+            answer.error_code = ErrorCode::NOT_LEADER_OR_FOLLOWER;
+            answer.base_offset = -1;
+            answer.current_leader.leader_epoch = i32::MAX;
+            answer.current_leader.leader_id = 2;
+        });
+        world.cluster.broker(broker).always(Produce, name_the_other);
+    }
+    world.publish(&topic, &Message::of(10));
+    world.run_for(secs(10));
+    let sent = world.cluster.produced.len();
+    assert!((5..25).contains(&sent), "{sent} requests");
+    for broker in 1..=2 {
+        world.cluster.broker(broker).forget_script();
+    }
+    world.run_dry(secs(5));
+}
+
+#[test]
 fn a_former_leader_gets_nothing_more_while_the_new_one_is_not_known() {
     let mut world = World::new(Cluster::new(2).with_topic("t", 1), Settings::default());
     let topic = world.topic("t");

@@ -189,14 +189,84 @@ fn a_topic_made_anew_with_fewer_partitions_is_used_as_it_is_now() {
     let delivered = |opaque: &u64| world.outcomes[opaque].result.is_ok();
     assert!(sent.iter().all(delivered), "all of them");
 
-    world.run_dry(secs(300));
+    world.run_for(secs(18));
+    assert_eq!(
+        world.held(),
+        1,
+        "it has all of topic.metadata.propagation.max.ms"
+    );
+    world.run_dry(secs(2));
     let failure = world.failure(left_over);
     assert_eq!(
         (failure.error, failure.place),
-        (DeliveryError::TimedOut, Place::NoLeader)
+        (DeliveryError::UnknownPartition, Place::NoLeader)
     );
     let why = failure.last_error.as_deref();
     assert_eq!(why, Some("the topic has no such partition any more"));
+    world.verify();
+}
+
+#[test]
+fn a_topic_that_is_deleted_fails_after_topic_propagation_max_and_is_unknown_from_then_on() {
+    let mut world = World::new(Cluster::new(2).with_topic("t", 2), Settings::default());
+    let topic = world.topic("t");
+    world.run_for(secs(1));
+    world.cluster.delete("t");
+    let left_over: Vec<u64> = (0..10)
+        .map(|number| world.publish(&topic, &Message::of(10).to(number % 2)))
+        .collect();
+    world.run_for(secs(29));
+    assert_eq!(world.held(), 10);
+    world.run_dry(secs(3));
+    for opaque in left_over {
+        let failure = world.failure(opaque);
+        assert_eq!(failure.error, DeliveryError::UnknownTopic);
+        let why = failure.last_error.as_deref().expect("the broker's word");
+        assert!(why.contains("UNKNOWN_TOPIC"), "{why}");
+    }
+    // No partition is known any more: any may be asked for.
+    let staged = world.publish(&topic, &Message::of(10).to(7));
+    world.run_for(secs(10));
+    world.cluster.create("t", 8);
+    world.run_dry(secs(2));
+    assert_eq!(world.offset(staged), 0);
+    world.verify();
+}
+
+#[test]
+fn a_topic_that_is_deleted_and_made_again_in_time_loses_nothing() {
+    let mut world = World::new(Cluster::new(2).with_topic("t", 2), Settings::default());
+    let topic = world.topic("t");
+    world.run_for(secs(1));
+    world.cluster.delete("t");
+    for number in 0..100 {
+        world.publish(&topic, &Message::of(10).to(number % 2));
+        world.run_for(millis(200));
+    }
+    world.cluster.create("t", 2);
+    world.run_dry(secs(2));
+    assert_eq!(world.delivered(), 100);
+    world.verify_order();
+    world.verify();
+}
+
+#[test]
+fn an_idle_topic_that_is_deleted_is_not_asked_for() {
+    let settings = Settings {
+        metadata_refresh_interval: None,
+        ..Settings::default()
+    };
+    let mut world = World::new(Cluster::new(1).with_topic("t", 1), settings);
+    let topic = world.topic("t");
+    world.publish(&topic, &Message::of(10));
+    world.run_dry(secs(1));
+    world.cluster.delete("t");
+    world.publish(&topic, &Message::of(10));
+    world.run_dry(secs(40));
+    world.run_for(secs(2));
+    let asked = world.cluster.questions.len();
+    world.run_for(secs(300));
+    assert_eq!(world.cluster.questions.len(), asked);
     world.verify();
 }
 
