@@ -61,7 +61,7 @@ fn every_mistake_is_one_line_with_its_place_and_a_remedy_and_exits_2() {
         ),
         (
             &["publish", "a/t?t.acks=7", "x"],
-            &["byte 11", "\"7\"", "-1 to 1"],
+            &["byte 11", "\"7\"", "0, 1 or all"],
         ),
         (
             &["publish", "a/t?t.linger.ms=1", "x"],

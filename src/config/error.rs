@@ -88,7 +88,7 @@ pub enum Problem {
 }
 
 impl ConfigError {
-    /// librdkafka's code: -2 for a name that does not exist in that scope (`RD_KAFKA_CONF_UNKNOWN`),
+    /// librdkafka's code: -2 (`RD_KAFKA_CONF_UNKNOWN`) for a name that its scope does not have,
     /// else -1 (`RD_KAFKA_CONF_INVALID`).
     pub fn code(&self) -> i32 {
         match self.problem {

@@ -5,6 +5,8 @@
 //! garbage or overflowing digits (`linger.ms=5ms`), the value is refused.
 
 mod brokers;
+#[cfg(test)]
+mod differential;
 mod error;
 mod file;
 mod property;
@@ -83,10 +85,10 @@ impl Config {
     /// # Errors
     /// The name is unknown, or the value is malformed, out of range, or one that cannot be obeyed.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
-        let id = table::find(Scope::Global, name)
-            .or_else(|| table::find(Scope::Topic, name.strip_prefix("topic.").unwrap_or(name)))
-            .ok_or_else(|| ConfigError::unknown(name))?;
-        self.assign(id, name, value)
+        match table::find_written(Scope::Global, name) {
+            Some(id) => self.assign(id, name, value),
+            None => Err(ConfigError::unknown(name)),
+        }
     }
 
     /// Sets one property of a topic.
@@ -94,7 +96,7 @@ impl Config {
     /// # Errors
     /// As [`Config::set`]; a global property is refused.
     pub fn set_topic(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
-        match table::find(Scope::Topic, name.strip_prefix("topic.").unwrap_or(name)) {
+        match table::find_written(Scope::Topic, name) {
             Some(id) => self.assign(id, name, value),
             None => Err(ConfigError::not_of_a_topic(name)),
         }

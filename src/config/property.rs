@@ -223,6 +223,34 @@ impl Property {
         std::iter::once(self.name).chain(self.aliases.iter().copied())
     }
 
+    /// What kind of values it takes, in librdkafka's words: `integer`, `CSV flags`.
+    pub fn kind_name(&self) -> &'static str {
+        match self.kind {
+            Kind::Integer { .. } => "integer",
+            Kind::Float { .. } => "float",
+            Kind::Boolean => "boolean",
+            Kind::Choice { .. } => "enum value",
+            Kind::Flags { .. } => "CSV flags",
+            Kind::Text(_) | Kind::Brokers => "string",
+            Kind::Patterns => "pattern list",
+            Kind::Call => "see dedicated API",
+            Kind::Foreign => "invalid",
+        }
+    }
+
+    /// Which of them, as librdkafka lists them: `1 .. 300000`, `true, false`; empty for texts.
+    pub fn range(&self) -> String {
+        match self.kind {
+            Kind::Integer { low, high, .. } => format!("{low} .. {high}"),
+            Kind::Float { low, high } => format!("{low} .. {high}"),
+            Kind::Boolean => "true, false".into(),
+            Kind::Choice { words, .. } | Kind::Flags { words, .. } => words.join(", "),
+            Kind::Text(_) | Kind::Patterns | Kind::Brokers | Kind::Call | Kind::Foreign => {
+                String::new()
+            }
+        }
+    }
+
     /// The values it takes, in words: `an integer from 1 to 300000`.
     pub fn allowed(&self) -> String {
         match self.kind {

@@ -438,7 +438,10 @@ pub static PROPERTIES: &[Property] = &[
         .doc("The certificates that vouch for brokers, themselves (PEM)."),
     call("ssl_ca", None).doc("The certificates that vouch for brokers, from memory."),
     text("ssl.ca.certificate.stores", "Root")
-        .no_op("only Windows has such stores")
+        .rejected(
+            "only Windows has such stores",
+            "name the certificates in ssl.ca.location",
+        )
         .doc("The certificate stores of Windows that vouch for brokers."),
     text("ssl.crl.location", "")
         .planned(TLS)
@@ -1095,6 +1098,16 @@ pub(super) fn find(scope: Scope, name: &str) -> Option<Id> {
             .collect()
     });
     NAMES.get(&(scope, name)).copied()
+}
+
+/// The property that somebody who sets it in that scope means. Those of topics may have `topic.`
+/// before their name, and may be set for the producer, too.
+pub(super) fn find_written(scope: Scope, name: &str) -> Option<Id> {
+    let of_topic = || find(Scope::Topic, name.strip_prefix("topic.").unwrap_or(name));
+    match scope {
+        Scope::Global => find(Scope::Global, name).or_else(of_topic),
+        Scope::Topic => of_topic(),
+    }
 }
 
 /// The known name most like `name`, if one is like it at all.

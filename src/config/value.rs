@@ -117,8 +117,8 @@ fn read_text(property: &Property, form: Form, text: &str) -> Option<Value> {
         // An empty text is the default.
         Form::Any | Form::Verbatim if text.is_empty() => property.default,
         Form::Verbatim => text,
-        Form::Any => text.trim_ascii_start(),
-        Form::Word | Form::BrokerVersion => text.trim_ascii(),
+        Form::Any | Form::BrokerVersion => text.trim_ascii_start(),
+        Form::Word => text.trim_ascii(),
     };
     let well_formed = match form {
         Form::Any | Form::Verbatim => true,
@@ -142,26 +142,36 @@ fn find_word(words: &[&str], text: &str, case_counts: bool) -> Option<usize> {
         .position(|word| *word == text || !case_counts && word.eq_ignore_ascii_case(text))
 }
 
-/// A list of words, parted by commas: each is added, or taken away with a `-` before it.
+/// A list of words, parted by commas: each is added, or taken away with a `-` before it. Nothing at
+/// all is no list, but a list may have items that are empty.
 fn change_flags(words: &[&str], all: Option<&str>, before: u64, list: &str) -> Option<u64> {
-    // Nothing at all is no list, a list of nothing is one.
     if list.is_empty() {
         return None;
     }
-    let items = list.split(',').map(str::trim_ascii);
-    items
-        .filter(|item| !item.is_empty())
+    let bit_of = |word| Some(1 << find_word(words, word, false)?);
+    let for_all = all.and_then(bit_of).unwrap_or(0);
+    let every = (1 << words.len()) - 1;
+    let bits = list
+        .split(',')
+        .map(str::trim_ascii)
         .try_fold(before, |bits, item| {
             let (taken, word) = match item.strip_prefix('-') {
                 Some(word) => (true, word),
                 None => (false, item.strip_prefix('+').unwrap_or(item)),
             };
-            let change = match find_word(words, word, false)? {
-                index if all == Some(words[index]) => (1 << words.len()) - 1,
-                index => 1 << index,
+            let change = match word {
+                "" => 0,
+                word => bit_of(word)?,
+            };
+            let change = if change == for_all && change != 0 {
+                every
+            } else {
+                change
             };
             Some(if taken { bits & !change } else { bits | change })
-        })
+        })?;
+    let all_but_one = bits | for_all == every;
+    Some(if all_but_one { every } else { bits & !for_all })
 }
 
 fn malformed(property: &Property, text: &str) -> Problem {
@@ -181,7 +191,7 @@ fn out_of_range(property: &Property) -> Problem {
 
 /// Decimal, `0x` hexadecimal or `0` octal, with blanks around it. What does not fit saturates, so
 /// that it is out of range rather than malformed.
-fn integer(text: &str) -> Option<i64> {
+pub(super) fn integer(text: &str) -> Option<i64> {
     let text = text.trim_ascii();
     let (negative, digits) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -211,7 +221,12 @@ fn radix_and_digits(text: &str) -> (u32, &str) {
 }
 
 fn float(text: &str) -> Option<f64> {
-    text.trim_ascii().parse().ok()
+    let text = text.trim_ascii();
+    let hexadecimal = |text: &str| integer(text).map(|number| number as f64);
+    match text.trim_start_matches(['+', '-']).as_bytes() {
+        [b'0', b'x' | b'X', ..] => hexadecimal(text),
+        _ => text.parse().ok(),
+    }
 }
 
 fn boolean(text: &str) -> Option<bool> {
@@ -266,6 +281,8 @@ mod tests {
     fn floats_take_fractions_and_exponents_but_no_garbage() {
         assert_eq!(float(" 0.5 "), Some(0.5));
         assert_eq!(float("1e3"), Some(1000.0));
+        assert_eq!(float("0xc"), Some(12.0));
+        assert_eq!(float("014"), Some(14.0));
         assert_eq!(float("5ms"), None);
         assert_eq!(float(""), None);
     }

@@ -35,7 +35,8 @@ usage: cargo xtask COMMAND
   faults [--seconds S] [--only NAME | --pairs N [--seed S]] [--at-once N]
                        the producer under every fault of the mock broker, as a table: what becomes of
                        messages, and what it costs; 30 s each unless told otherwise
-  golden partitioners  what librdkafka 2.16.0 does, written down for the tests that compare with it
+  golden partitioners|properties
+                       what librdkafka 2.16.0 does, written down for the tests that compare with it
   sim [--seeds N] [--seed S]
                        the engine against a model cluster on virtual time: N drawn runs from seed S
                        on (0 unless told otherwise), or that one alone, and what they met; a run that

@@ -3,6 +3,7 @@
 
 mod librdkafka;
 mod partitioners;
+mod properties;
 
 use xtask::{Error, Result};
 
@@ -13,6 +14,9 @@ pub(crate) fn write(arguments: &mut Arguments) -> Result<()> {
     arguments.finish()?;
     match what.as_deref() {
         Some("partitioners") => partitioners::write(),
-        _ => Err(Error::Usage("golden wants `partitioners`".to_owned())),
+        Some("properties") => properties::write(),
+        _ => Err(Error::Usage(
+            "golden wants `partitioners` or `properties`".to_owned(),
+        )),
     }
 }
