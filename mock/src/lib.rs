@@ -36,9 +36,9 @@
 //!
 //! - There are no transactions, no logging in and no encryption. FindCoordinator says of transactions
 //!   that there are none.
-//! - There are no consumer groups. JoinGroup is answered at once with GROUP_AUTHORIZATION_FAILED, which
-//!   clients tell their users instead of trying again in silence; what to do about it, which the answer
-//!   has no room for, is said once in the log.
+//! - There are no consumer groups. JoinGroup and ConsumerGroupHeartbeat (KIP-848) are answered at once
+//!   with GROUP_AUTHORIZATION_FAILED, which clients tell their users instead of trying again in silence;
+//!   what to do about it is said once in the log, as JoinGroup has no room for words.
 //! - No offsets are kept for consumers. They find a coordinator, whichever node they ask, and
 //!   OffsetFetch says that nothing is committed, so that partitions which are assigned without an
 //!   offset are read from where `auto.offset.reset` says. OffsetCommit is refused with

@@ -53,6 +53,7 @@ const ABILITIES: &[Api] = &[
     (InitProducerId, 0, 5),
     (OffsetForLeaderEpoch, 2, 4),
     (DescribeCluster, 0, 2),
+    (ConsumerGroupHeartbeat, 0, 1),
 ];
 
 const HOUR_MS: i64 = 3_600_000;
@@ -78,6 +79,7 @@ impl Profile {
             (InitProducerId, 0, 5),
             (OffsetForLeaderEpoch, 2, 4),
             (DescribeCluster, 0, 2),
+            (ConsumerGroupHeartbeat, 0, 1),
         ],
         producers: ProducerRules::KIP_360,
         too_new: TooNew::Range,
@@ -102,6 +104,7 @@ impl Profile {
             (InitProducerId, 0, 5),
             (OffsetForLeaderEpoch, 0, 4),
             (DescribeCluster, 0, 1),
+            (ConsumerGroupHeartbeat, 0, 0),
         ],
         producers: ProducerRules::KIP_360,
         too_new: TooNew::Range,
@@ -126,6 +129,7 @@ impl Profile {
             (InitProducerId, 0, 4),
             (OffsetForLeaderEpoch, 0, 4),
             (DescribeCluster, 0, 1),
+            (ConsumerGroupHeartbeat, 0, 0),
         ],
         producers: ProducerRules::KIP_360,
         too_new: TooNew::Range,

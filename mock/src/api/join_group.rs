@@ -6,18 +6,16 @@
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::{JoinGroupRequest, JoinGroupResponse};
 
-use super::{Call, Outcome};
+use super::{Call, NO_GROUPS, Outcome};
 use crate::state::State;
 
-const REFUSAL: &str = "this broker has no consumer groups: assign partitions instead of \
-                       subscribing, as kcat -C -t TOPIC -p 0 does";
 const THROTTLE_SINCE: i16 = 2;
 /// KIP-559: without a protocol there is no name.
 const NO_PROTOCOL_SINCE: i16 = 7;
 
 pub(super) fn answer(state: &mut State, call: &Call<'_>) -> Outcome {
     let _: JoinGroupRequest = call.decode()?;
-    call.tell_once(state, REFUSAL);
+    call.tell_once(state, NO_GROUPS);
     let error = match call.plan.error() {
         Some((injected, _)) => injected,
         None => ResponseError::GroupAuthorizationFailed,

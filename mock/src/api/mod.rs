@@ -2,6 +2,7 @@
 
 mod api_versions;
 mod concerns;
+mod consumer_group_heartbeat;
 mod create_topics;
 mod decode;
 mod delete_topics;
@@ -28,6 +29,10 @@ use crate::fault::Plan;
 use crate::state::{Node, Partition, State};
 
 pub(crate) use concerns::concerns;
+
+/// What users of consumer groups get to know, of the older kind and the newer one.
+const NO_GROUPS: &str = "this broker has no consumer groups: assign partitions instead of \
+                         subscribing, as kcat -C -t TOPIC -p 0 does";
 
 /// A request, before its body is looked at.
 #[derive(Clone, Debug)]
@@ -121,6 +126,7 @@ pub(crate) fn answer(
         ApiKey::OffsetFetch => offset_fetch::answer(&call),
         ApiKey::OffsetCommit => offset_commit::answer(state, &call),
         ApiKey::JoinGroup => join_group::answer(state, &call),
+        ApiKey::ConsumerGroupHeartbeat => consumer_group_heartbeat::answer(state, &call),
         _ => Err("the mock has no such API".to_owned()),
     };
     outcome.unwrap_or_else(|reason| {

@@ -83,6 +83,10 @@ fn profiles_offer_what_real_brokers_do() {
         versions(Profile::KAFKA_0_11, ApiKey::JoinGroup),
         Some((0, 2))
     );
+    let beat = ApiKey::ConsumerGroupHeartbeat;
+    assert_eq!(versions(Profile::KAFKA_4_4, beat), Some((0, 1)));
+    assert_eq!(versions(Profile::KAFKA_3_9, beat), Some((0, 0)));
+    assert_eq!(versions(Profile::KAFKA_2_8, beat), None);
     assert_eq!(versions(Profile::KAFKA_4_4, ApiKey::SyncGroup), None);
 }
 

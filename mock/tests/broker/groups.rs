@@ -1,5 +1,5 @@
-//! Consumers and their groups, of which there are none: FindCoordinator, OffsetFetch, OffsetCommit and
-//! JoinGroup.
+//! Consumers and their groups, of which there are none: FindCoordinator, OffsetFetch, OffsetCommit,
+//! JoinGroup and ConsumerGroupHeartbeat.
 
 use kafka_mock::{ApiKey, Cluster, Fault, ResponseError, Rule};
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
@@ -10,7 +10,8 @@ use kafka_protocol::messages::offset_fetch_request::{
     OffsetFetchRequestGroup, OffsetFetchRequestTopics,
 };
 use kafka_protocol::messages::{
-    FindCoordinatorRequest, JoinGroupRequest, OffsetCommitRequest, OffsetFetchRequest,
+    ConsumerGroupHeartbeatRequest, FindCoordinatorRequest, JoinGroupRequest, OffsetCommitRequest,
+    OffsetFetchRequest,
 };
 
 use crate::wire::{Client, text, topic_name};
@@ -185,4 +186,23 @@ fn nobody_joins_a_group() {
     assert_eq!((response.error_code, response.generation_id), (refused, -1));
     assert_eq!(response.protocol_name, None);
     assert!(response.members.is_empty());
+}
+
+#[test]
+fn nobody_joins_a_group_of_the_newer_kind_and_the_reason_is_told() {
+    let cluster = Cluster::start().unwrap();
+    let mut client = Client::of(&cluster, 1);
+    let request = ConsumerGroupHeartbeatRequest::default().with_group_id(text("mine").into());
+    let mut ask = || {
+        let response = client.call(1, &request);
+        assert!(response.assignment.is_none());
+        (response.error_code, response.error_message.unwrap())
+    };
+    let injected = ResponseError::CoordinatorLoadInProgress;
+    let rule = Rule::new(Fault::Error(injected)).api(ApiKey::ConsumerGroupHeartbeat);
+    cluster.inject(rule.times(1));
+    assert_eq!(ask().0, injected.code());
+    let (code, why) = ask();
+    assert_eq!(code, ResponseError::GroupAuthorizationFailed.code());
+    assert!(why.contains("assign partitions"), "{why}");
 }

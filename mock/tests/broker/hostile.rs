@@ -4,8 +4,9 @@ use std::panic;
 
 use kafka_mock::{ApiKey, Cluster};
 use kafka_protocol::messages::{
-    CreateTopicsRequest, FetchRequest, FindCoordinatorRequest, JoinGroupRequest,
-    ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, ProduceRequest,
+    ConsumerGroupHeartbeatRequest, CreateTopicsRequest, FetchRequest, FindCoordinatorRequest,
+    JoinGroupRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest,
+    ProduceRequest,
 };
 use kafka_protocol::protocol::Request;
 
@@ -83,6 +84,8 @@ fn arrays_that_announce_more_than_is_there_are_refused() {
     let compact_no_transaction = [&[0][..], &acks_and_timeout].concat();
     // Group, two time-outs, member, no name of it, and the type of protocol.
     const JOINING: [u8; 12] = [1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1];
+    // Group, member, its epoch, no name of it, no rack, and a time-out.
+    const BEATING: [u8; 12] = [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     for frame in [
         with_body(ApiKey::Produce, 3, OLD_HEADER, &old(&no_transaction)),
         with_body(ApiKey::Produce, 9, HEADER, &new(&compact_no_transaction)),
@@ -108,6 +111,7 @@ fn arrays_that_announce_more_than_is_there_are_refused() {
         with_body(ApiKey::OffsetFetch, 9, HEADER, &new(&[])),
         with_body(ApiKey::JoinGroup, 0, OLD_HEADER, &old(&[0; 10])),
         with_body(ApiKey::JoinGroup, 6, HEADER, &new(&JOINING)),
+        with_body(ApiKey::ConsumerGroupHeartbeat, 0, HEADER, &new(&BEATING)),
         with_body(ApiKey::OffsetForLeaderEpoch, 4, HEADER, &new(&[0; 4])),
         // Tagged fields of the header.
         with_body(ApiKey::Metadata, 9, &new(&[0xff, 0xff]), &[]),
@@ -142,6 +146,7 @@ fn flipped_bits_do_no_harm() {
         sound(9, &OffsetFetchRequest::default()),
         sound(0, &JoinGroupRequest::default()),
         sound(9, &JoinGroupRequest::default()),
+        sound(1, &ConsumerGroupHeartbeatRequest::default()),
     ];
     let seed = fastrand::u64(..);
     let mut random = fastrand::Rng::with_seed(seed);
@@ -204,6 +209,7 @@ const APIS: &[ApiKey] = &[
     ApiKey::OffsetCommit,
     ApiKey::OffsetFetch,
     ApiKey::JoinGroup,
+    ApiKey::ConsumerGroupHeartbeat,
     ApiKey::CreateTopics,
     ApiKey::DeleteTopics,
     ApiKey::InitProducerId,

@@ -16,10 +16,10 @@ use kafka_protocol::messages::offset_for_leader_epoch_request::{
     OffsetForLeaderPartition, OffsetForLeaderTopic,
 };
 use kafka_protocol::messages::{
-    ApiVersionsRequest, BrokerId, CreateTopicsRequest, DeleteTopicsRequest, DescribeClusterRequest,
-    FindCoordinatorRequest, InitProducerIdRequest, JoinGroupRequest, ListOffsetsRequest,
-    MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
-    ProducerId, TopicName,
+    ApiVersionsRequest, BrokerId, ConsumerGroupHeartbeatRequest, CreateTopicsRequest,
+    DeleteTopicsRequest, DescribeClusterRequest, FindCoordinatorRequest, InitProducerIdRequest,
+    JoinGroupRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest,
+    OffsetForLeaderEpochRequest, ProducerId, TopicName,
 };
 
 use crate::batches::batch;
@@ -317,6 +317,27 @@ fn describe_cluster() {
     for version in 0..=2 {
         let response = client.call(version, &DescribeClusterRequest::default());
         assert_eq!((response.error_code, response.brokers.len()), (0, 2));
+    }
+}
+
+#[test]
+fn consumer_group_heartbeat() {
+    // Not all profiles offer it.
+    let cluster = Cluster::start().unwrap();
+    let mut client = Client::of(&cluster, 1);
+    for version in 0..=1 {
+        let request = ConsumerGroupHeartbeatRequest::default()
+            .with_group_id(text("mine").into())
+            .with_member_id(text("me"))
+            .with_subscribed_topic_names(Some(vec![topic_name("events")]));
+        let response = client.call(version, &request);
+        assert_eq!(response.error_code, 30);
+        assert!(
+            response
+                .error_message
+                .unwrap()
+                .contains("no consumer groups")
+        );
     }
 }
 
