@@ -131,13 +131,16 @@ pub static PROPERTIES: &[Property] = &[
         0..=MAX,
         "300000",
     )
-    .no_op(
-        "bootstrap.servers and the known brokers are tried in turns as soon as none of them \
-         answers",
+    .implemented(
+        "effects::metadata_recovery_rebootstrap_trigger_ms",
+        |to, ms| {
+            to.global.rebootstrap_trigger = millis(ms);
+        },
     )
     .doc(
-        "Begin anew with bootstrap.servers when no metadata could be had for so many \
-             milliseconds (KIP-1102).",
+        "Forget the brokers that the cluster has named, and begin anew with bootstrap.servers, \
+             when no metadata could be had for so many milliseconds (KIP-1102); less than 2000 \
+             counts as that.",
     ),
     integer("metadata.request.timeout.ms", 10..=900_000, "10")
         .hidden()
@@ -665,11 +668,21 @@ pub static PROPERTIES: &[Property] = &[
         .doc("After how many milliseconds the broker aborts a transaction that was left open."),
     boolean("enable.idempotence", "false")
         .high()
-        .planned(IDEMPOTENCE)
-        .doc("Write every message exactly once and in order, whatever is sent again."),
+        .implemented("effects::enable_idempotence", |to, yes| {
+            to.global.idempotence = yes;
+        })
+        .doc(
+            "Write every message exactly once and in order, whatever is sent again. Needs acks=all \
+             and retries of at least 1; at most 5 requests are on the wire of a connection.",
+        ),
     boolean("enable.gapless.guarantee", "false")
-        .planned(IDEMPOTENCE)
-        .doc("Stop for good when a message failed that others follow, rather than leave a gap."),
+        .implemented("effects::enable_gapless_guarantee", |to, yes| {
+            to.global.gapless = yes;
+        })
+        .doc(
+            "End the producer when a message fails for another reason than its time-out, rather \
+             than write what follows it. Needs enable.idempotence.",
+        ),
     boolean("enable_sasl_queue", "false")
         .hidden()
         .planned(C_INTERFACE)
@@ -1060,7 +1073,6 @@ pub static PROPERTIES: &[Property] = &[
 
 const COMPRESSION: &str = "compression";
 const C_INTERFACE: &str = "the C interface";
-const IDEMPOTENCE: &str = "the idempotent producer";
 const OAUTH: &str = "SASL/OAUTHBEARER";
 const OIDC: &str = "SASL/OAUTHBEARER with OpenID Connect";
 const SASL: &str = "SASL";

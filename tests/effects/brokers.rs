@@ -4,7 +4,8 @@ use std::io::Read;
 use std::net::TcpListener;
 
 use event_kafka::config::{Config, Problem};
-use kafka_sim::{Cluster, Reach, endpoint, secs};
+use kafka_sim::{Cluster, Fault, Reach, endpoint, secs};
+use kafka_wire::ApiKey::Metadata;
 
 use crate::effect::{Effect, and};
 use crate::sockets::{Real, start};
@@ -90,6 +91,20 @@ pub(crate) fn metadata_recovery_strategy(effect: &Effect) {
         world.connects.iter().any(|(_, host)| host == "front")
     });
     assert_eq!(observed, [true, false]);
+}
+
+pub(crate) fn metadata_recovery_rebootstrap_trigger_ms(effect: &Effect) {
+    // The cluster takes questions and answers none: after a while its broker's connection is given
+    // up for another one.
+    let observed = effect.with("5000", |config| {
+        let mut run = Virtual::small(config);
+        run.world.run_for(secs(1));
+        run.world.cluster.broker(1).always(Metadata, Fault::Hang);
+        run.world.topic("other");
+        run.world.run_for(secs(20));
+        run.world.connects.len() > 1
+    });
+    assert_eq!(observed, [false, true]);
 }
 
 pub(crate) fn enable_sparse_connections(effect: &Effect) {

@@ -1,11 +1,11 @@
 //! When a message is delivered, when it fails, and who hears of it.
 
 use event_kafka::config::Config;
-use kafka_sim::{Cluster, Fault, Reach, millis, secs};
+use kafka_sim::{Cluster, Fault, Message, Reach, millis, secs};
 use kafka_wire::ApiKey::Produce;
 use kafka_wire::ErrorCode;
 
-use crate::effect::Effect;
+use crate::effect::{Effect, and};
 use crate::virtual_time::Virtual;
 
 pub(crate) fn request_required_acks(effect: &Effect) {
@@ -109,4 +109,31 @@ pub(crate) fn delivery_report_only_error(effect: &Effect) {
         run.world.outcomes.into_keys().collect::<Vec<_>>()
     });
     assert_eq!(observed, [vec![0, 1, 2, 3], vec![3]]);
+}
+
+pub(crate) fn enable_idempotence(effect: &Effect) {
+    // The batch is taken, its answer lost, and it is sent again.
+    let observed = effect.with("true", |config| {
+        let mut run = Virtual::small(config);
+        let fault = Fault::AppendThenClose;
+        run.world.cluster.broker(1).script(Produce, [fault]);
+        run.publish(3, 0);
+        run.world.run_dry(secs(5));
+        run.world.cluster.log("t", 0).len()
+    });
+    assert_eq!(observed, [6, 3]);
+}
+
+pub(crate) fn enable_gapless_guarantee(effect: &Effect) {
+    // The first of two batches fails for good.
+    let observed = effect.with("true", |config| {
+        let mut run = Virtual::small(and(config, &[("enable.idempotence", "true")]));
+        let fault = Fault::Refuse(ErrorCode::INVALID_RECORD);
+        run.world.cluster.broker(1).script(Produce, [fault]);
+        run.publish(1, 0);
+        run.world.run_dry(secs(5));
+        let second = run.world.try_publish(&run.topic, &Message::of(10));
+        second.map_err(|error| error.name()).map(drop)
+    });
+    assert_eq!(observed, [Ok(()), Err("_FATAL")]);
 }

@@ -48,6 +48,7 @@ effects! {
         client_software_name
         client_software_version
         metadata_recovery_strategy
+        metadata_recovery_rebootstrap_trigger_ms
         enable_sparse_connections
         reconnect_backoff_ms
         reconnect_backoff_max_ms
@@ -64,6 +65,8 @@ effects! {
         retry_backoff_ms
         retry_backoff_max_ms
         delivery_report_only_error
+        enable_idempotence
+        enable_gapless_guarantee
     }
     metadata {
         topic_metadata_refresh_interval_ms

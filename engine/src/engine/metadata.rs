@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 
 use super::{Engine, Reason, Subject, Timer};
 use crate::cluster::Changes;
-use crate::connection::{ConnId, Connection, ConnectionError, Trouble};
+use crate::connection::{ConnId, ConnectionError, Trouble};
 use crate::time::Time;
 
 /// While no broker answers, another one is tried after so long.
@@ -106,20 +106,11 @@ impl Engine {
                 return self.timers.arm(Timer::Refresh, next_step);
             }
         }
-        if let Some(end) = self.end_of_mute(now) {
-            self.timers.arm(Timer::Refresh, end);
-        }
         if let Some(candidate) = self.cluster.candidate() {
             self.connect(candidate, now);
             self.cluster.searched_at = Some(now);
             self.timers.arm(Timer::Refresh, now.after(NEXT_CANDIDATE));
         }
-    }
-
-    /// When the first broker that wants to be left alone can be asked again.
-    fn end_of_mute(&self, now: Time) -> Option<Time> {
-        let mutes = self.connections.values().map(Connection::muted_until);
-        mutes.filter(|end| *end > now).min()
     }
 
     /// Takes over what an answer to Metadata says.

@@ -226,6 +226,7 @@ impl Engine {
             }
             let muted_until = connection.muted_until();
             if muted_until > now {
+                // Whoever wanted to ask it something looks then, too.
                 self.timers.arm(Timer::Outlet(node), muted_until);
                 return None;
             }
