@@ -14,6 +14,12 @@ use crate::support::{self, Cluster};
 const BURST: u64 = 10;
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// Messages of one key stay in order.
+const KEYS: u64 = 100;
+
+/// Partitions and offsets.
+type Places = BTreeSet<(i32, Option<i64>)>;
+
 /// Publishes numbered messages until `disturb` is through, and then waits until each has its report.
 pub(crate) fn during(producer: &Producer, topic: &Topic, disturb: impl FnOnce()) -> Account {
     let over = AtomicBool::new(false);
@@ -51,10 +57,28 @@ pub(crate) struct Account {
 
 impl Account {
     /// Every message was delivered with one report, and is in the log where that says. How often one
-    /// is there twice, which idempotence will rule out, is told.
+    /// is there twice, which only idempotence rules out, is told.
     pub(crate) fn check(&self, cluster: &Cluster, topic: &Topic) {
+        self.find(cluster, topic);
+    }
+
+    /// The same, and no message is there twice, or behind a later one of its key.
+    pub(crate) fn check_once_and_in_order(&self, cluster: &Cluster, topic: &Topic) {
+        let places = self.find(cluster, topic);
+        let mut last: BTreeMap<u64, i64> = BTreeMap::new();
+        for (number, places) in places {
+            assert_eq!(places.len(), 1, "message {number} is at {places:?}");
+            let offset = places.iter().find_map(|(_, offset)| *offset);
+            let offset = offset.expect("it is somewhere");
+            let before = last.insert(number % KEYS, offset);
+            assert!(before < Some(offset), "message {number} is at {offset}");
+        }
+    }
+
+    /// Where each message is, all told.
+    fn find(&self, cluster: &Cluster, topic: &Topic) -> BTreeMap<u64, Places> {
         assert_eq!(self.outcomes.len() as u64, self.published, "a report each");
-        let mut places = BTreeMap::<u64, BTreeSet<_>>::new();
+        let mut places = BTreeMap::<u64, Places>::new();
         for record in cluster.read_all(topic.name()) {
             let value = String::from_utf8(record.value.unwrap().to_vec()).unwrap();
             let place = (record.partition, Some(record.offset));
@@ -80,6 +104,7 @@ impl Account {
             copies - places.len(),
             self.longest_stall.as_secs_f64()
         ));
+        places
     }
 
     fn begin() -> Self {
@@ -109,7 +134,7 @@ fn publish_until(over: &AtomicBool, producer: &Producer, topic: &Topic) -> Accou
     while !over.load(Ordering::Relaxed) {
         for _ in 0..BURST {
             let n = account.published;
-            let (key, value) = (format!("call-{}", n % 100), n.to_string());
+            let (key, value) = (format!("call-{}", n % KEYS), n.to_string());
             let record = Record::new(&value).key(&key).opaque(n);
             topic.publish_within(record, PATIENCE).unwrap();
             account.published += 1;

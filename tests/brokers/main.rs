@@ -2,6 +2,7 @@
 
 mod broker_support;
 mod delivery;
+mod idempotence;
 mod load;
 mod outages;
 mod producer;

@@ -29,9 +29,10 @@ usage: cargo xtask COMMAND
                        the fuzz targets, one after another, 60 s each unless told otherwise
   bench                what publishing costs its caller, in time and in instructions
   chaos [--minutes M | --messages N] [--rate R] [--seed S] [--only kill|pause|stop]
-        [--kafka VERSION]
+        [--idempotent] [--kafka VERSION]
                        publishes to three nodes that are killed, paused and stopped in turn, and
-                       accounts for every message; 2 minutes at 5000/s unless told otherwise
+                       accounts for every message; 2 minutes at 5000/s unless told otherwise; with
+                       --idempotent no message may be there twice, or behind a later one
   faults [--seconds S] [--only NAME | --pairs N [--seed S]] [--at-once N]
                        the producer under every fault of the mock broker, as a table: what becomes of
                        messages, and what it costs; 30 s each unless told otherwise
@@ -117,6 +118,7 @@ fn run_chaos(arguments: &mut Arguments) -> Result<()> {
         rate,
         seed: arguments.value("--seed")?.unwrap_or_else(any_seed),
         only: arguments.value("--only")?,
+        idempotent: arguments.flag("--idempotent"),
     };
     arguments.finish()?;
     if minutes.is_some() && messages.is_some() {

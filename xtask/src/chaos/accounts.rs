@@ -75,6 +75,21 @@ impl Accounts {
         accounts
     }
 
+    /// What is otherwise merely counted is a broken promise.
+    pub(super) fn demand_once_and_in_order(&mut self) {
+        let counted = |count: u64, what: &str| (count > 0).then(|| format!("{count} {what}"));
+        let doubled = counted(self.duplicates, "copies beyond the first");
+        let late = counted(self.out_of_order, "behind a later one of their key");
+        self.expect_none(
+            "no message is in the log twice",
+            doubled.into_iter().collect(),
+        );
+        self.expect_none(
+            "messages of one key are in order",
+            late.into_iter().collect(),
+        );
+    }
+
     pub(super) fn is_in_order(&self) -> bool {
         self.broken.is_empty()
     }
@@ -546,6 +561,32 @@ mod tests {
         let accounts = case.accounts();
         assert!(accounts.is_in_order(), "{accounts}");
         assert_eq!(accounts.out_of_order, 1);
+    }
+
+    #[test]
+    fn an_idempotent_publisher_may_double_and_reorder_nothing() {
+        let mut case = Case::new();
+        let mut accounts = case.accounts();
+        accounts.demand_once_and_in_order();
+        assert!(accounts.is_in_order(), "{accounts}");
+
+        case.store_again(17);
+        let (first, second) = (18, CALLS_AS_INDEX + 18);
+        case.swap_in_log(first, second);
+        case.published.said[first].report = Ok(delivered(18, &case.log[second]));
+        case.published.said[second].report = Ok(delivered(CALLS + 18, &case.log[first]));
+        let mut accounts = case.accounts();
+        accounts.demand_once_and_in_order();
+        let broken: Vec<_> = accounts
+            .broken
+            .iter()
+            .map(|broken| broken.promise)
+            .collect();
+        let expected = [
+            "no message is in the log twice",
+            "messages of one key are in order",
+        ];
+        assert_eq!(broken, expected);
     }
 
     #[test]

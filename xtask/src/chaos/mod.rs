@@ -36,6 +36,8 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     /// One kind of disturbance instead of all, and no moving of leaders beside.
     pub(crate) only: Option<Kind>,
+    /// `enable.idempotence`, and nothing less than once and in order will do.
+    pub(crate) idempotent: bool,
 }
 
 /// An error unless every promise to the publisher was kept.
@@ -49,7 +51,11 @@ pub(crate) fn carry_out(plan: &Plan) -> Result<()> {
     );
 
     let start = Instant::now();
-    let socket = format!("kafka:{}/{TOPIC}?t.acks=all", cluster.bootstrap());
+    let socket = format!(
+        "kafka:{}/{TOPIC}?t.acks=all&g.enable.idempotence={}",
+        cluster.bootstrap(),
+        plan.idempotent
+    );
     let publisher = Publisher::start(&program, &socket, plan.messages, plan.rate)?;
     let schedule = Schedule::new(plan.seed, plan.only, &cluster.node_ids());
     disturb::follow(schedule, &mut cluster, start, |time| {
@@ -62,7 +68,10 @@ pub(crate) fn carry_out(plan: &Plan) -> Result<()> {
     );
     let log = read_back::whole_topic(&cluster.bootstrap(), TOPIC, PARTITIONS.into(), NODES.into())?;
 
-    let accounts = Accounts::draw_up(&published, log);
+    let mut accounts = Accounts::draw_up(&published, log);
+    if plan.idempotent {
+        accounts.demand_once_and_in_order();
+    }
     println!("\n{accounts}");
     if accounts.is_in_order() {
         return Ok(());
@@ -81,11 +90,15 @@ impl fmt::Display for Plan {
             rate,
             seed,
             only,
+            idempotent,
         } = self;
         write!(
             f,
             "--messages {messages} --rate {rate} --seed {seed} --kafka {version}"
         )?;
+        if *idempotent {
+            f.write_str(" --idempotent")?;
+        }
         only.map_or(Ok(()), |only| write!(f, " --only {only}"))
     }
 }
