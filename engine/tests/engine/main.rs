@@ -4,6 +4,7 @@
 mod connecting;
 mod delivery;
 mod ending;
+mod errors;
 mod expiry;
 mod faults;
 mod hostile;
