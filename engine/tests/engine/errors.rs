@@ -319,7 +319,10 @@ fn document(treatments: &BTreeMap<ErrorCode, Treatment>) -> String {
     let names: Vec<String> = retried
         .map(|(code, _)| format!("`{}` ({})", code.name(), code.0))
         .collect();
-    let _ = write!(text, "{TAIL}{}.\n", names.join(", "));
+    text.push_str(TAIL);
+    for name in names {
+        let _ = writeln!(text, "- {name}");
+    }
     text
 }
 
@@ -347,4 +350,6 @@ This file is written by the test that tries every code at the first, the third a
 
 const TAIL: &str = "
 Every other code is no answer to Produce. Should one come all the same, its batch has failed and is not persisted, but for
-those that Java takes for passing, which are retried: ";
+those that Java takes for passing, which are retried:
+
+";
