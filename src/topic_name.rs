@@ -9,7 +9,7 @@ use std::fmt;
 pub fn check_topic_name(name: &str) -> Result<(), TopicNameError> {
     let error = |offset, reason| {
         Err(TopicNameError {
-            name: name.to_owned(),
+            name: readable(name, offset),
             offset,
             reason,
         })
@@ -31,7 +31,7 @@ pub fn check_topic_name(name: &str) -> Result<(), TopicNameError> {
 /// A topic name that no broker accepts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicNameError {
-    /// The name.
+    /// The name, up to the first offence: a socket without its `?` has secrets behind that.
     pub name: String,
     /// Where the first offence is, in bytes from the start of the name.
     pub offset: usize,
@@ -49,6 +49,13 @@ impl fmt::Display for TopicNameError {
 }
 
 impl std::error::Error for TopicNameError {}
+
+fn readable(name: &str, offset: usize) -> String {
+    match &name[..offset] {
+        "" if name.starts_with('.') || name.is_empty() => name.to_owned(),
+        legal => format!("{legal}..."),
+    }
+}
 
 const TOPIC_NAME_MAX: usize = 249;
 

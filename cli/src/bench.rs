@@ -16,11 +16,13 @@ use std::time::{Duration, Instant};
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
 use event_kafka::config::Config;
+use event_kafka::opensips::Socket;
 use event_kafka::{Producer, PublishError, Record, ReportMode, Topic, check_topic_name};
 use serde::Serialize;
 
 use crate::console::Console;
 use crate::error::{Error, Exit};
+use crate::socket;
 use events::Events;
 use measure::{Samples, Usage};
 use tally::Tally;
@@ -31,6 +33,11 @@ use tally::Tally;
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
+    /// Where to, instead of --bootstrap and --topic: [kafka:]brokers/topic[?...]
+    ///
+    /// What it says goes over --linger-ms and all other settings; a key= in it has no effect.
+    #[arg(conflicts_with_all = ["bootstrap", "topic"])]
+    socket: Option<String>,
     /// The brokers
     #[arg(long, value_name = "HOST:PORT,...", default_value = "127.0.0.1:9092")]
     bootstrap: String,
@@ -111,7 +118,8 @@ struct Keys(Option<NonZeroU64>);
 const EXAMPLES: &str = "\
 Examples:
   event-kafka bench --bootstrap 127.0.0.1:9092 --topic bench --messages 2000000
-  event-kafka bench --topic bench --rate 1000 --messages 10000 --linger-ms 0";
+  event-kafka bench --topic bench --rate 1000 --messages 10000 --linger-ms 0
+  event-kafka bench 'broker1,broker2/bench?g.batch.size=500000&config=producer.conf'";
 
 pub(crate) fn run(options: &Options, console: &Console) -> Result<Exit, Error> {
     options.refuse_what_is_missing()?;
@@ -121,14 +129,10 @@ pub(crate) fn run(options: &Options, console: &Console) -> Result<Exit, Error> {
         Mode::Idle => bench.idle(),
         Mode::Queued => bench.queued(),
     };
-    let settings = bench
-        .settings
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"));
     let line = Line {
         peer: "event-kafka",
         version: env!("CARGO_PKG_VERSION"),
-        settings: settings.collect::<Vec<_>>().join(" "),
+        settings: bench.settings.join(" "),
         measured,
     };
     let text = serde_json::to_string(&line).map_err(|error| Error::Output(error.into()))?;
@@ -237,7 +241,7 @@ impl From<[u32; 3]> for DeliveryTimes {
 struct Bench<'a> {
     options: &'a Options,
     /// The properties that were set, brokers aside.
-    settings: Vec<(&'static str, &'a str)>,
+    settings: Vec<String>,
     topic: Topic,
     events: Events,
     tally: Arc<Tally>,
@@ -245,20 +249,15 @@ struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     fn start(options: &'a Options, console: &Console) -> Result<Self, Error> {
-        // A mistake is told before the producer looks for brokers, and logs that it finds none.
-        check_topic_name(&options.topic)?;
         let events = Events::open(options.payload.as_deref(), options.size, options.key.0)?;
-        let settings = options.settings();
-        let mut config = Config::default();
-        config.set("bootstrap.servers", &options.bootstrap)?;
-        for (name, value) in &settings {
-            config.set(name, value)?;
-        }
+        let (config, topic, settings) = options.target()?;
+        // A mistake is told before the producer looks for brokers, and logs that it finds none.
+        check_topic_name(topic)?;
         let producer = Producer::builder()
             .config(config)
             .report_mode(ReportMode::All)
             .start()?;
-        let topic = producer.topic(&options.topic)?;
+        let topic = producer.topic(topic)?;
         let tally = Arc::new(Tally::new(console.clone()));
         tally.follow(producer.reports());
         Ok(Self {
@@ -449,6 +448,29 @@ impl Options {
             });
         }
         Ok(())
+    }
+
+    /// The configuration, the topic, and what was set, without secrets.
+    fn target(&self) -> Result<(Config, &str, Vec<String>), Error> {
+        let mut config = Config::default();
+        let mut settings = Vec::new();
+        for (name, value) in self.settings() {
+            config.set(name, value)?;
+            settings.push(format!("{name}={value}"));
+        }
+        let Some(socket) = &self.socket else {
+            config.set("bootstrap.servers", &self.bootstrap)?;
+            return Ok((config, &self.topic, settings));
+        };
+        let socket = Socket::parse(socket)?;
+        socket::configure(&socket, &mut config)?;
+        if let Some(warning) = socket.key_without_effect() {
+            tracing::warn!("{warning}");
+        }
+        let files = socket.files.iter();
+        settings.extend(files.map(|file| format!("config={}", file.path)));
+        settings.extend(socket.properties.iter().map(ToString::to_string));
+        Ok((config, socket.topic, settings))
     }
 
     fn settings(&self) -> Vec<(&'static str, &str)> {

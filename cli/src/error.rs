@@ -46,8 +46,6 @@ pub(crate) enum Error {
         path: PathBuf,
         error: io::Error,
     },
-    /// A socket's `key=`, which OpenSIPS understands and a command line cannot obey.
-    KeyOfSocket,
     /// `--param` with and without names.
     MixedParams,
     Start(StartError),
@@ -97,10 +95,6 @@ impl fmt::Display for Error {
                     path.display()
                 )
             }
-            Self::KeyOfSocket => write!(
-                f,
-                "the socket's key= works inside OpenSIPS only; give --key or --key-separator here"
-            ),
             Self::MixedParams => write!(
                 f,
                 "some --param have names and some have none; give all as NAME=VALUE or none"

@@ -9,6 +9,7 @@ mod error;
 mod interrupt;
 mod logging;
 mod publish;
+mod socket;
 
 use std::env;
 use std::process::ExitCode;
@@ -92,13 +93,28 @@ fn explain(error: &clap::Error, console: &Console) -> ExitCode {
 }
 
 fn in_one_line(error: &clap::Error) -> String {
-    let text = error.render().to_string();
+    let text = without_values(error.render().to_string());
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let telling = lines.take_while(|line| {
         !line.starts_with("Usage:") && !line.starts_with("For more information")
     });
     let line = telling.collect::<Vec<_>>().join("; ").replace(":; ", ": ");
     line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+}
+
+/// clap quotes what it does not understand. That may be a socket, with a secret in it.
+fn without_values(mut text: String) -> String {
+    for argument in env::args_os().skip(1) {
+        let argument = argument.to_string_lossy();
+        let flag_value = argument
+            .strip_prefix("--")
+            .and_then(|flag| flag.split_once('='));
+        let value = flag_value.map_or(&*argument, |(_, value)| value);
+        if let Some(at) = value.find(['?', '=']) {
+            text = text.replace(&value[at..], &format!("{}...", &value[at..=at]));
+        }
+    }
+    text
 }
 
 /// How this program was called, for lines that people copy.

@@ -12,11 +12,12 @@ use std::sync::Arc;
 
 use clap::{ArgGroup, Args, ValueEnum};
 use event_kafka::config::Config;
-use event_kafka::opensips::{KeySource, Socket};
+use event_kafka::opensips::Socket;
 use event_kafka::{Producer, ReportMode};
 
 use crate::console::Console;
 use crate::error::{Error, Exit};
+use crate::socket;
 use input::Input;
 use publisher::{Envelope, Publisher};
 use reporter::Reporter;
@@ -94,9 +95,7 @@ Examples:
 
 pub(crate) fn run(options: Options, console: &Console) -> Result<Exit, Error> {
     let socket = Socket::parse(&options.socket)?;
-    if socket.key != KeySource::None {
-        return Err(Error::KeyOfSocket);
-    }
+    let envelope = Envelope::new(&options, &socket);
     let config = configuration(&socket, options.config.as_deref())?;
     let settings = config.clone().finish()?.settings;
     let input = Input::open(&options, settings.message_max_bytes)?;
@@ -112,7 +111,7 @@ pub(crate) fn run(options: Options, console: &Console) -> Result<Exit, Error> {
     let publisher = Publisher {
         topic: producer.topic(socket.topic)?,
         producer,
-        envelope: Envelope::new(&options),
+        envelope,
         reporter: Arc::new(Reporter::new(options.report, socket.topic, console.clone())),
         stop: Arc::default(),
     };
@@ -131,7 +130,7 @@ fn configuration(socket: &Socket<'_>, file: Option<&Path>) -> Result<Config, Err
                 error: error.into(),
             })?;
     }
-    socket.configure(&mut config)?;
+    socket::configure(socket, &mut config)?;
     Ok(config)
 }
 

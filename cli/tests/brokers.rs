@@ -58,6 +58,54 @@ fn an_event_arrives_as_opensips_writes_it_and_is_reported_where_it_is() {
 }
 
 #[test]
+fn the_sockets_key_and_files_are_obeyed_and_key_on_the_command_line_goes_over_it() {
+    let Some(cluster) = support::cluster(Needs::ANY) else {
+        return;
+    };
+    let topic = support::unique_name("socket");
+    cluster.create_topic(&topic, 1);
+    let properties = format!("# brokers\nbootstrap.servers = {}\n", cluster.bootstrap());
+    let config = file(&format!("{topic}.conf"), properties.as_bytes());
+    let wait = file(&format!("{topic}.wait"), b"1\n");
+    let socket = format!(
+        "kafka:/{topic}?config={}&t.acks=\"all\"&g.linger.ms=@file:{}&key=param:ip",
+        config.display(),
+        wait.display()
+    );
+    let event = [
+        "--event",
+        "E",
+        "--param",
+        "ip=192.0.2.1",
+        "--param",
+        "hits=3",
+    ];
+    for more in [
+        &event[..],
+        &[&event[..], &["--key", "k"]].concat(),
+        &["plain"],
+    ] {
+        let ended = run(&[&["publish", &*socket], more].concat());
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        // Whoever publishes no event is told that the key is in vain.
+        let is_told = ended.stderr.contains("key= has no effect");
+        assert_eq!(is_told, *more == ["plain"], "{}", ended.stderr);
+    }
+    let records = cluster.read_all(&topic);
+    let keys: Vec<_> = records.iter().map(|record| record.key.as_deref()).collect();
+    assert_eq!(keys, [Some(&b"192.0.2.1"[..]), Some(b"k"), None]);
+
+    let ended = run(&["bench", &socket, "--messages", "10", "--warmup", "0"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let settings = ended.reports()[0]["settings"].to_string();
+    assert!(
+        settings.contains("t.acks=all") && settings.contains("config="),
+        "{settings}"
+    );
+    assert_eq!(cluster.read_all(&topic).len(), 13);
+}
+
+#[test]
 fn keyed_lines_arrive_once_in_order_where_librdkafka_puts_them() {
     let Some(cluster) = support::cluster(Needs::ANY.kcat()) else {
         return;

@@ -53,8 +53,25 @@ fn every_mistake_is_one_line_with_its_place_and_a_remedy_and_exits_2() {
         ),
         (
             &["publish", "a/t?linger.ms=1", "x"],
-            &["byte 4", "write g.linger.ms"],
+            &["byte 4", "did you mean g.linger.ms?"],
         ),
+        (
+            &["publish", "a/t?g.client.id=\"x", "x"],
+            &["byte 16", "closing quote"],
+        ),
+        (
+            &["publish", "a/t?g.client.id=@file:/nowhere", "x"],
+            &["byte 16", "/nowhere", "readable file"],
+        ),
+        (
+            &["bench", "a/t?g.client.id=@env:EVENT_KAFKA_NOWHERE"],
+            &["byte 16", "EVENT_KAFKA_NOWHERE is not set"],
+        ),
+        (
+            &["publish", &format!("a/t?config={wrong}"), "x"],
+            &["byte 11", &format!("{wrong}:4:"), "linger.ms"],
+        ),
+        (&["bench", "a/t", "--topic", "t"], &["cannot be used with"]),
         (
             &["publish", "a/t?g.lingr.ms=1", "x"],
             &["did you mean linger.ms?"],
@@ -67,7 +84,6 @@ fn every_mistake_is_one_line_with_its_place_and_a_remedy_and_exits_2() {
             &["publish", "a/t?t.linger.ms=1", "x"],
             &["byte 4", "belongs to the producer"],
         ),
-        (&["publish", "a/t?key=callid", "x"], &["key=", "--key"]),
         (
             &["publish", "/t", "x"],
             &["metadata.broker.list", "give a broker"],

@@ -19,7 +19,7 @@ pub fn parse_brokers(list: &str) -> Result<Vec<Endpoint>, BrokersError> {
         if !entry.is_empty() {
             let endpoint = parse_broker(entry).map_err(|problem| BrokersError {
                 offset: offset + (piece.len() - piece.trim_ascii_start().len()),
-                entry: entry.to_owned(),
+                entry: readable(entry),
                 problem,
             })?;
             endpoints.push(endpoint);
@@ -34,7 +34,7 @@ pub fn parse_brokers(list: &str) -> Result<Vec<Endpoint>, BrokersError> {
 pub struct BrokersError {
     /// Where the entry begins, in bytes from the start of the list.
     pub offset: usize,
-    /// The entry.
+    /// The entry, without what may be a secret: what stands before an `@`, and what no host has.
     pub entry: String,
     /// What is wrong with it.
     pub problem: BrokersProblem,
@@ -45,6 +45,8 @@ pub struct BrokersError {
 pub enum BrokersProblem {
     /// A prefix other than `PLAINTEXT://`.
     Protocol,
+    /// Something before an `@`.
+    Credentials,
     /// No host before the port.
     NoHost,
     /// A character that no host has.
@@ -79,9 +81,13 @@ impl BrokersProblem {
                 "the protocol is not supported",
                 "write PLAINTEXT:// or nothing",
             ),
+            Self::Credentials => (
+                "there is an '@' in it",
+                "write host:port, and who you are in sasl.username and sasl.password",
+            ),
             Self::NoHost => ("there is no host", "write host:port"),
             Self::BadHost => (
-                "the host contains a blank or '/'",
+                "the host contains a blank or one of / ? & =",
                 "part brokers by commas, as in a:9092,b:9092",
             ),
             Self::TooManyColons => (
@@ -102,6 +108,9 @@ impl BrokersProblem {
 
 fn parse_broker(entry: &str) -> Result<Endpoint, BrokersProblem> {
     let address = strip_protocol(entry)?;
+    if address.contains('@') {
+        return Err(BrokersProblem::Credentials);
+    }
     let (host, port) = match address.strip_prefix('[') {
         Some(rest) => split_ipv6(rest)?,
         None => split_name(address)?,
@@ -148,10 +157,27 @@ fn split_name(address: &str) -> Result<(&str, Option<&str>), BrokersProblem> {
         Err(BrokersProblem::TooManyColons)
     } else if host.is_empty() {
         Err(BrokersProblem::NoHost)
-    } else if host.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/') {
+    } else if host.contains(is_foreign) {
         Err(BrokersProblem::BadHost)
     } else {
         Ok((host, port))
+    }
+}
+
+/// What no host has, but a socket that is written wrongly.
+fn is_foreign(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || matches!(c, '/' | '?' | '&' | '=')
+}
+
+fn readable(entry: &str) -> String {
+    let (user, address) = match entry.rsplit_once('@') {
+        Some((_, address)) => ("...@", address),
+        None => ("", entry),
+    };
+    let protocol = address.find("://").map_or(0, |at| at + "://".len());
+    match address[protocol..].find(is_foreign) {
+        Some(end) => format!("{user}{}...", &address[..protocol + end]),
+        None => format!("{user}{address}"),
     }
 }
 
@@ -213,7 +239,10 @@ mod tests {
         for (list, offset, problem) in [
             ("SSL://a:1", 0, Protocol),
             ("a:1, :2", 5, NoHost),
+            ("a:1,user:secret@b:1", 4, Credentials),
             ("a b:1", 0, BadHost),
+            ("a&b=c", 0, BadHost),
+            ("a?b", 0, BadHost),
             ("a:1,b/c", 4, BadHost),
             ("::1", 0, TooManyColons),
             ("a:1:2", 0, TooManyColons),
@@ -239,5 +268,19 @@ mod tests {
             parse_brokers("a:1,b:http").unwrap_err().to_string(),
             r#"broker "b:http": the port is no number; write host:port, as in kafka:9092"#
         );
+    }
+
+    #[test]
+    fn of_a_malformed_entry_nothing_is_shown_that_may_be_a_secret() {
+        for (list, entry) in [
+            ("user:secret@a:1", "...@a:1"),
+            ("SSL://user:secret@a:1", "...@a:1"),
+            ("SSL://a:1", "SSL://a:1"),
+            ("a&sasl.password=secret", "a..."),
+            ("a:1/t?secret", "a:1..."),
+            ("a:http", "a:http"),
+        ] {
+            assert_eq!(parse_brokers(list).unwrap_err().entry, entry, "{list:?}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use super::table;
 /// A property that cannot be set, or that contradicts another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The property as it was written.
+    /// The property as it was written; of an unknown name as much as can be one.
     pub property: Box<str>,
     /// The name that librdkafka's documentation lists it under; `None` if it is unknown.
     pub canonical: Option<&'static str>,
@@ -102,7 +102,7 @@ impl ConfigError {
             suggestion: table::suggest(name),
         };
         Self {
-            property: name.into(),
+            property: readable_name(name).into(),
             canonical: None,
             value: Box::default(),
             problem,
@@ -193,3 +193,13 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+/// As much of `name` as can be one. Behind that may be a value that nobody should see, parted by
+/// something else than a `=`.
+pub(crate) fn readable_name(name: &str) -> String {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    match name.find(|c| !legal(c)) {
+        None => name.to_owned(),
+        Some(end) => format!("{}...", &name[..end]),
+    }
+}

@@ -11,23 +11,45 @@ impl Config {
     /// # Errors
     /// The first line that is no property or has a wrong one. What stands above it is set.
     pub fn set_from_file(&mut self, text: &str) -> Result<(), FileError> {
-        for (index, line) in text.lines().enumerate() {
-            self.set_from_line(line.trim())
-                .map_err(|problem| FileError {
-                    line: index + 1,
-                    problem,
-                })?;
-        }
-        Ok(())
+        lines(text).try_for_each(|line| line?.configure(self))
     }
+}
 
-    fn set_from_line(&mut self, line: &str) -> Result<(), FileProblem> {
+/// What each line of a configuration file sets.
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = Result<Line<'_>, FileError>> {
+    (1..).zip(text.lines()).filter_map(|(number, line)| {
+        let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
-            return Ok(());
+            return None;
         }
-        let (name, value) = line.split_once('=').ok_or(FileProblem::NoEquals)?;
-        self.set(name.trim_end(), value.trim_start())
-            .map_err(FileProblem::Property)
+        Some(match line.split_once('=') {
+            Some((name, value)) => Ok(Line {
+                number,
+                name: name.trim_end(),
+                value: value.trim_start(),
+            }),
+            None => Err(FileError {
+                line: number,
+                problem: FileProblem::NoEquals,
+            }),
+        })
+    })
+}
+
+pub(crate) struct Line<'a> {
+    number: usize,
+    name: &'a str,
+    value: &'a str,
+}
+
+impl Line<'_> {
+    pub(crate) fn configure(&self, config: &mut Config) -> Result<(), FileError> {
+        config
+            .set(self.name, self.value)
+            .map_err(|error| FileError {
+                line: self.number,
+                problem: FileProblem::Property(error),
+            })
     }
 }
 

@@ -21,12 +21,15 @@ use std::collections::BTreeMap;
 use kafka_engine::settings::{Settings, TopicSettings};
 
 pub use brokers::{BrokersError, BrokersProblem, parse_brokers};
+pub(crate) use error::readable_name;
 pub use error::{ConfigError, Problem};
+pub(crate) use file::lines;
 pub use file::{FileError, FileProblem};
 pub use property::{
     Form, Handling, Importance, Kind, Origin, Property, Refusal, Refused, Scope, UntilThen,
 };
 pub use secret::Secret;
+pub(crate) use table::lookup;
 pub use table::{PROPERTIES, suggest};
 pub use warning::{Reason, Warning};
 

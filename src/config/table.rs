@@ -1122,6 +1122,11 @@ pub(super) fn find_written(scope: Scope, name: &str) -> Option<Id> {
     }
 }
 
+/// What there is to know of the property that somebody means.
+pub(crate) fn lookup(scope: Scope, name: &str) -> Option<&'static Property> {
+    find_written(scope, name).map(Id::property)
+}
+
 /// The known name most like `name`, if one is like it at all.
 pub fn suggest(name: &str) -> Option<&'static str> {
     PROPERTIES

@@ -3,7 +3,7 @@
 //!
 //! ```
 //! use event_kafka::config::Config;
-//! use event_kafka::opensips::{Params, Socket, Value, write_event};
+//! use event_kafka::opensips::{Params, Socket, System, Value, write_event};
 //! use event_kafka::{Producer, Record};
 //!
 //! let socket = "kafka:127.0.0.1:9092/sip-events?g.linger.ms=20&t.acks=all";
@@ -11,7 +11,9 @@
 //! # let socket = &socket.replace("127.0.0.1:9092", &cluster.bootstrap());
 //! let socket = Socket::parse(socket)?;
 //! let mut config = Config::default();
-//! socket.configure(&mut config)?;
+//! for warning in socket.resolve(&System)?.configure(&mut config)? {
+//!     eprintln!("{warning}");
+//! }
 //! let producer = Producer::builder().config(config).start()?;
 //!
 //! let mut payload = Vec::new();
@@ -30,4 +32,7 @@ mod payload;
 mod socket;
 
 pub use payload::{Params, Value, write_event};
-pub use socket::{KeySource, Socket, SocketError, SocketProblem};
+pub use socket::{
+    BrokerId, BrokerIds, ConfigFile, KeySource, Outside, ResolvedSocket, Socket, SocketError,
+    SocketNotice, SocketProblem, SocketProperty, SocketValue, SocketWarning, System,
+};

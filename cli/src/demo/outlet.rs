@@ -1,13 +1,15 @@
 //! An event socket, and what became of the events that were raised on it.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use event_kafka::config::Config;
-use event_kafka::opensips::{KeySource, Params, Socket, Value, write_event};
+use event_kafka::opensips::{Params, Socket, write_event};
 use event_kafka::{Balance, Delivered, Failure, Outcome, Producer, Record, Topic};
 
 use super::events::Event;
 use crate::error::Error;
+use crate::socket;
 
 /// What OpenSIPS makes of a socket that its script subscribes to an event.
 pub(super) struct Outlet<'a> {
@@ -37,7 +39,7 @@ impl<'a> Outlet<'a> {
     pub(super) fn open(socket: &'a str) -> Result<Self, Error> {
         let socket = Socket::parse(socket)?;
         let mut config = Config::default();
-        socket.configure(&mut config)?;
+        socket::configure(&socket, &mut config)?;
         let producer = Producer::builder().config(config).start()?;
         Ok(Self {
             topic: producer.topic(socket.topic)?,
@@ -54,7 +56,14 @@ impl<'a> Outlet<'a> {
             event.name.as_bytes(),
             Params::Named(event.params),
         );
-        let key = key(self.socket.key, event);
+        let key = self
+            .socket
+            .key
+            .key_of(
+                event.call_id.map(str::as_bytes),
+                Params::Named(event.params),
+            )
+            .map(Cow::into_owned);
         let at = Instant::now();
         self.topic.publish(Record {
             key: key.as_deref(),
@@ -109,22 +118,6 @@ impl Raised {
             .as_ref()
             .err()
             .map(|failure| &**failure)
-    }
-}
-
-/// What the socket's `key=` makes of an event.
-fn key(source: KeySource<'_>, event: &Event) -> Option<Vec<u8>> {
-    match source {
-        KeySource::None => None,
-        KeySource::CallId => event.call_id.map(Into::into),
-        KeySource::Param(name) => {
-            let mut params = event.params.iter();
-            let (_, value) = params.find(|(known, _)| *known == name.as_bytes())?;
-            Some(match value {
-                Value::Text(text) => text.to_vec(),
-                Value::Integer(number) => number.to_string().into(),
-            })
-        }
     }
 }
 

@@ -136,24 +136,26 @@ pub(super) fn bytes(text: &OsString) -> &[u8] {
 }
 
 fn event(name: &OsString, params: &[OsString]) -> Result<Vec<u8>, Error> {
-    let params: Vec<_> = params
-        .iter()
-        .map(|param| parse_param(bytes(param)))
-        .collect();
-    let named: Vec<_> = params
-        .iter()
-        .filter_map(|(name, value)| name.map(|name| (name, *value)))
-        .collect();
+    let named = named_params(params);
     let mut payload = Vec::new();
     if named.len() == params.len() {
         write_event(&mut payload, bytes(name), Params::Named(&named));
     } else if named.is_empty() {
-        let values: Vec<_> = params.iter().map(|(_, value)| *value).collect();
+        let params = params.iter().map(|param| parse_param(bytes(param)));
+        let values: Vec<_> = params.map(|(_, value)| value).collect();
         write_event(&mut payload, bytes(name), Params::Positional(&values));
     } else {
         return Err(Error::MixedParams);
     }
     Ok(payload)
+}
+
+/// The parameters that have a name.
+pub(super) fn named_params(params: &[OsString]) -> Vec<(&[u8], Value<'_>)> {
+    let params = params.iter().map(|param| parse_param(bytes(param)));
+    params
+        .filter_map(|(name, value)| name.map(|name| (name, value)))
+        .collect()
 }
 
 /// `NAME=VALUE`, or `VALUE` or `=VALUE` without a name.

@@ -1,14 +1,16 @@
 //! The thread that reads and publishes.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use event_kafka::opensips::{KeySource, Params, Socket};
 use event_kafka::{Header, Producer, PublishError, Record, Topic};
 
 use super::Options;
-use super::input::{Content, Input, bytes};
+use super::input::{Content, Input, bytes, named_params};
 use super::reporter::Reporter;
 use crate::error::Error;
 
@@ -93,9 +95,14 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    pub(super) fn new(options: &Options) -> Self {
+    /// `--key` and `--key-separator` go over the socket's `key=`.
+    pub(super) fn new(options: &Options, socket: &Socket<'_>) -> Self {
+        let key = match (&options.key, &options.key_separator) {
+            (None, None) => key_of_event(options, socket),
+            (key, _) => key.as_ref().map(|key| bytes(key).to_vec()),
+        };
         Self {
-            key: options.key.as_ref().map(|key| bytes(key).to_vec()),
+            key,
             separator: options.key_separator.clone(),
             headers: options.header.clone(),
             partition: options.partition,
@@ -133,6 +140,20 @@ impl Envelope {
         }
         Ok(record)
     }
+}
+
+/// What the socket's `key=` makes of an event that no SIP message has raised. It makes nothing of
+/// anything else.
+fn key_of_event(options: &Options, socket: &Socket<'_>) -> Option<Vec<u8>> {
+    if let (KeySource::Param(_), Some(_)) = (&socket.key, &options.event) {
+        let params = named_params(&options.param);
+        let key = socket.key.key_of(None, Params::Named(&params));
+        return key.map(Cow::into_owned);
+    }
+    if let Some(warning) = socket.key_without_effect() {
+        tracing::warn!("{warning}");
+    }
+    None
 }
 
 fn split<'a>(text: &'a [u8], separator: &[u8]) -> Option<(&'a [u8], &'a [u8])> {

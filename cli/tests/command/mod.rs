@@ -48,6 +48,15 @@ pub(crate) fn run(arguments: &[&str]) -> Ended {
     run_with_input(arguments, b"")
 }
 
+/// Runs to the end with these environment variables and nothing on standard input.
+pub(crate) fn run_with_variables(arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments).envs(variables.iter().copied());
+    let mut running = Running::spawn(&mut command).expect("the binary starts");
+    drop(running.stdin());
+    running.end()
+}
+
 pub(crate) fn run_with_input(arguments: &[&str], input: &[u8]) -> Ended {
     let mut running = Running::start(arguments);
     let mut stdin = running.stdin();
@@ -66,14 +75,16 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let program = env!("CARGO_BIN_EXE_event-kafka");
-        Self::of(program, arguments).expect("the binary starts")
+        Self::of(PROGRAM, arguments).expect("the binary starts")
     }
 
     /// Another program than the one under test, which may not be installed.
     pub(crate) fn of(program: &str, arguments: &[&str]) -> io::Result<Self> {
-        let child = Command::new(program)
-            .args(arguments)
+        Self::spawn(Command::new(program).args(arguments))
+    }
+
+    fn spawn(command: &mut Command) -> io::Result<Self> {
+        let child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -154,5 +165,6 @@ pub(crate) fn skip(why: &str) {
     let _ = writeln!(io::stderr(), "skipped: {test}: {why}");
 }
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_event-kafka");
 /// How long a run may take before it is killed and its test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
