@@ -9,6 +9,7 @@ pub mod accumulator;
 mod backoff;
 mod cluster;
 mod complaints;
+pub mod compression;
 mod connection;
 mod engine;
 pub mod error;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use kafka_wire::record::RecordReader;
 use parking_lot::Mutex;
 
-use crate::accumulator::{Memory, Opaques};
+use crate::accumulator::{Memory, Opaques, Packing};
 use crate::error::Failure;
 use crate::signal::Signal;
 
@@ -146,23 +146,40 @@ impl Drop for Held {
 #[derive(Debug)]
 pub(crate) struct RecordWalk {
     segments: VecDeque<Bytes>,
+    /// What has to be undone first; the application that takes the reports does it.
+    packing: Option<(Packing, Arc<Memory>)>,
     base_timestamp: i64,
+    skip: u32,
 }
 
 impl RecordWalk {
-    /// `segments` hold whole records each.
-    pub(crate) fn new(segments: VecDeque<Bytes>, base_timestamp: i64, skip: u32) -> Self {
-        let mut walk = Self {
+    /// `segments` hold whole records each, unless they are compressed.
+    pub(crate) fn new(
+        segments: VecDeque<Bytes>,
+        packing: Option<(Packing, Arc<Memory>)>,
+        base_timestamp: i64,
+        skip: u32,
+    ) -> Self {
+        Self {
             segments,
+            packing,
             base_timestamp,
-        };
-        for _ in 0..skip {
-            walk.next();
+            skip,
         }
-        walk
     }
 
     fn next(&mut self) -> Option<ReportedRecord> {
+        if let Some((packing, memory)) = self.packing.take() {
+            let compressed = self.segments.make_contiguous();
+            self.segments = packing.undo(compressed, &memory).into_iter().collect();
+        }
+        for _ in 0..std::mem::take(&mut self.skip) {
+            self.take()?;
+        }
+        self.take()
+    }
+
+    fn take(&mut self) -> Option<ReportedRecord> {
         while self.segments.front()?.is_empty() {
             self.segments.pop_front();
         }

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use kafka_wire::Codec;
+
 /// Settings of one producer. The defaults are librdkafka's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -83,6 +85,10 @@ pub struct Settings {
     pub sticky_linger: Duration,
     /// What connections are made with.
     pub sockets: SocketSettings,
+    /// How the batches of topics that say nothing of it are compressed; `None` sends them as they are.
+    pub codec: Option<Codec>,
+    /// Threads that compress batches at most, if any topic does.
+    pub compression_threads: usize,
     /// Which outcomes are reported.
     pub reports: ReportMode,
     /// Whether reports carry the record's key, value and timestamp. Memory is then held until
@@ -127,6 +133,8 @@ impl Default for Settings {
             topic_propagation_max: Duration::from_secs(30),
             sticky_linger: Duration::from_millis(10),
             sockets: SocketSettings::default(),
+            codec: None,
+            compression_threads: 1,
             reports: ReportMode::All,
             report_records: false,
         }
@@ -188,6 +196,10 @@ pub struct TopicSettings {
     pub message_timeout: Option<Duration>,
     /// How a partition is chosen for a record that names none.
     pub partitioner: Partitioner,
+    /// How batches are compressed.
+    pub codec: TopicCodec,
+    /// How hard the codec tries; `None` is its default, and one that it lacks counts as the nearest.
+    pub compression_level: Option<i32>,
 }
 
 impl Default for TopicSettings {
@@ -197,8 +209,40 @@ impl Default for TopicSettings {
             request_timeout: Duration::from_secs(30),
             message_timeout: Some(Duration::from_secs(300)),
             partitioner: Partitioner::ConsistentRandom,
+            codec: TopicCodec::Inherit,
+            compression_level: None,
         }
     }
+}
+
+impl TopicSettings {
+    /// How the batches of the topic are compressed, if they are.
+    pub fn compression(&self, settings: &Settings) -> Option<Compression> {
+        let codec = match self.codec {
+            TopicCodec::Inherit => settings.codec,
+            TopicCodec::Own(codec) => codec,
+        };
+        let level = self.compression_level;
+        codec.map(|codec| Compression { codec, level })
+    }
+}
+
+/// `compression.codec` of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TopicCodec {
+    /// That of the producer.
+    Inherit,
+    /// This one; `None` sends batches as they are.
+    Own(Option<Codec>),
+}
+
+/// How batches are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Compression {
+    /// By what.
+    pub codec: Codec,
+    /// How hard it tries, as in [`TopicSettings::compression_level`].
+    pub level: Option<i32>,
 }
 
 /// `acks`: whose acknowledgement counts.

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use kafka_engine::settings::Endpoint;
 use kafka_engine::time::Time;
+use kafka_wire::Codec;
+use kafka_wire::compression::decompress;
 use kafka_wire::message::{
     ApiKey, ApiVersion, ApiVersionsRequest, ApiVersionsResponse, InitProducerIdRequest,
     InitProducerIdResponse, LeaderIdAndEpoch, MetadataBroker, MetadataPartition, MetadataRequest,
@@ -15,7 +17,7 @@ use kafka_wire::message::{
     ProduceResponse, ProduceTopicResponse, RecordError, Records, RequestHeader,
     decode_request_header, encode_response,
 };
-use kafka_wire::record::{BatchHeader, read_batch};
+use kafka_wire::record::{BatchHeader, RecordReader, read_batch};
 use kafka_wire::{ErrorCode, Message, Reader, Uuid, VersionRange};
 
 use crate::census::Census;
@@ -193,6 +195,8 @@ pub struct Produced {
     pub timeout_ms: i32,
     /// Topic, partition, records and bytes of each batch.
     pub batches: Vec<(String, i32, usize, usize)>,
+    /// How each batch is compressed.
+    pub codecs: Vec<Option<Codec>>,
     /// Producer id, epoch and first sequence number of each batch.
     pub sequences: Vec<(i64, i16, i32)>,
 }
@@ -586,7 +590,7 @@ impl Cluster {
     ) -> Option<Vec<u8>> {
         let hints = self.hints && header.version >= 10;
         let mut seen = BTreeSet::new();
-        let (mut batches, mut sequences) = (Vec::new(), Vec::new());
+        let (mut batches, mut codecs, mut sequences) = (Vec::new(), Vec::new(), Vec::new());
         let mut topics = Vec::new();
         for topic in &request.topics {
             let by_id = |log: &TopicLog| log.id == topic.topic_id;
@@ -604,6 +608,11 @@ impl Cluster {
                 let place = (name.clone().unwrap_or_default(), partition.index);
                 assert!(seen.insert(place.clone()), "one batch of a partition");
                 batches.push((place.0, place.1, records.len(), bytes.len()));
+                let codec = Codec::with_number(batch.attributes.codec());
+                if let Some(codec) = codec {
+                    assert!(header.version >= codec.oldest_produce(), "{codec}");
+                }
+                codecs.push(codec);
                 sequences.push((batch.producer_id, batch.producer_epoch, batch.base_sequence));
                 let invalid = self.invalid_among(&records);
                 let count = records.len();
@@ -655,6 +664,7 @@ impl Cluster {
             acks: request.acks,
             timeout_ms: request.timeout_ms,
             batches,
+            codecs,
             sequences,
         });
         if matches!(fault, Fault::LeaveOut) {
@@ -816,6 +826,9 @@ fn describe_partition((index, partition): (i32, &PartitionLog)) -> MetadataParti
     }
 }
 
+/// What the records of a batch take at most when they are decompressed.
+const MOST_PLAIN: usize = 16 << 20;
+
 /// A batch, after everything that a broker checks.
 fn check_batch(bytes: &[u8]) -> (BatchHeader, Vec<Logged>) {
     let (header, records) = read_batch(bytes).expect("a batch with the right checksum");
@@ -829,9 +842,12 @@ fn check_batch(bytes: &[u8]) -> (BatchHeader, Vec<Logged>) {
     assert_eq!(numbered, header.producer_epoch >= 0);
     assert_eq!(numbered, header.base_sequence >= 0);
     assert_eq!(header.last_offset_delta, header.record_count - 1);
-    let records = header.read_records(records).expect("not compressed");
+    let plain = match Codec::with_number(header.attributes.codec()) {
+        Some(codec) => decompress(codec, records, MOST_PLAIN).expect("compressed records"),
+        None => records.to_vec(),
+    };
     let logged: Vec<Logged> = (0..)
-        .zip(records)
+        .zip(RecordReader::new(&plain))
         .map(|(position, record)| {
             let record = record.expect("a record");
             assert_eq!(record.offset_delta, position);
@@ -845,6 +861,7 @@ fn check_batch(bytes: &[u8]) -> (BatchHeader, Vec<Logged>) {
             }
         })
         .collect();
+    assert_eq!(i32::try_from(logged.len()), Ok(header.record_count));
     let latest = logged.iter().map(|record| record.timestamp).max();
     assert_eq!(Some(header.max_timestamp), latest);
     (header, logged)

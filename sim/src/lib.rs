@@ -16,4 +16,4 @@ pub use cluster::{
 };
 pub use log::Log;
 pub use producers::Producers;
-pub use world::{Message, Outcome, World, millis, secs};
+pub use world::{Message, Outcome, Presses, World, millis, secs};

@@ -3,6 +3,7 @@
 
 mod checks;
 mod network;
+mod presses;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::pin::Pin;
@@ -22,6 +23,7 @@ use crate::clock::ManualClock;
 use crate::cluster::{Cluster, endpoint};
 use crate::log::Log;
 use network::{Link, Mail};
+pub use presses::Presses;
 
 /// An engine, a cluster, and virtual time.
 pub struct World {
@@ -37,6 +39,8 @@ pub struct World {
     pub connects: Vec<(Duration, String)>,
     /// Requests that were written: when, to which broker, and of which API.
     pub requests: Vec<(Duration, i32, ApiKey)>,
+    /// Who compresses batches.
+    pub presses: Presses,
     takes_reports: bool,
     engine: Engine,
     clock: ManualClock,
@@ -126,6 +130,7 @@ impl World {
             log,
             connects: Vec::new(),
             requests: Vec::new(),
+            presses: Presses::default(),
             takes_reports: true,
             links: BTreeMap::new(),
             silent: HashSet::new(),
@@ -412,6 +417,10 @@ impl World {
             let mut transmitted = false;
             while let Some(conn) = self.engine.poll_sendable() {
                 transmitted |= self.transmit(conn);
+            }
+            while let Some(job) = self.engine.poll_job() {
+                let (duration, done) = self.presses.run(job);
+                self.post(now.after(duration), Mail::Compressed(done));
             }
             self.hear();
             match self.engine.rest() {

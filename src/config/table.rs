@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use kafka_engine::settings::{Acks, AddressFamily, Partitioner, ReportMode};
+use kafka_engine::settings::{Acks, AddressFamily, Partitioner, ReportMode, TopicCodec};
+use kafka_wire::Codec;
 
 use super::property::{
     Form, MAX, Property, Refusal, Refused, Scope, boolean, brokers, call, choice, exact_choice,
@@ -741,8 +742,19 @@ pub static PROPERTIES: &[Property] = &[
     )
     .also(&["compression.type"])
     .medium()
-    .planned(COMPRESSION)
+    .implemented("effects::compression_codec", |to, word| {
+        to.global.codec = codec(word);
+    })
     .doc("How batches are compressed, for topics that do not say it themselves."),
+    integer("compression.threads", 1..=64, "1")
+        .ours()
+        .implemented("effects::compression_threads", |to, count| {
+            to.global.compression_threads = count as usize;
+        })
+        .doc(
+            "Threads that compress batches, started with the first one. librdkafka compresses on \
+             the thread of each broker.",
+        ),
     integer("batch.num.messages", 1..=1_000_000, "10000")
         .medium()
         .implemented("effects::batch_num_messages", |to, count| {
@@ -901,15 +913,23 @@ pub static PROPERTIES: &[Property] = &[
     .of_topic()
     .also(&["compression.type"])
     .high()
-    .planned_but(COMPRESSION, &["none"])
+    .implemented("effects::compression_codec", |to, word| {
+        to.topic.codec = match word {
+            "inherit" => TopicCodec::Inherit,
+            word => TopicCodec::Own(codec(word)),
+        };
+    })
     .doc("How batches of the topic are compressed; inherit: as the producer says."),
     integer("compression.level", -1..=12, "-1")
         .of_topic()
         .medium()
-        .planned(COMPRESSION)
+        .implemented("effects::compression_level", |to, level| {
+            to.topic.compression_level = (level >= 0).then_some(level as i32);
+        })
         .doc(
-            "How hard the codec tries: gzip 0 to 9, lz4 0 to 12, zstd 1 to 12; -1: as is usual \
-             for it.",
+            "How hard the codec tries; -1: as is usual for it. Here gzip has 0 to 9, zstd 1 to 4 \
+             (1 is usual), snappy and lz4 only 0; a level that is lacking counts as the nearest, \
+             with a warning.",
         ),
     // What a producer ignores.
     text("group.id", "")
@@ -1071,7 +1091,6 @@ pub static PROPERTIES: &[Property] = &[
         .doc("Messages that one call of consume_cb round takes at most; 0: no limit."),
 ];
 
-const COMPRESSION: &str = "compression";
 const C_INTERFACE: &str = "the C interface";
 const OAUTH: &str = "SASL/OAUTHBEARER";
 const OIDC: &str = "SASL/OAUTHBEARER with OpenID Connect";
@@ -1090,6 +1109,11 @@ fn millis(ms: i64) -> Duration {
 
 fn unless_zero(ms: i64) -> Option<Duration> {
     (ms > 0).then(|| millis(ms))
+}
+
+/// The codec that is called so, in any case; `none` is none.
+fn codec(name: &str) -> Option<Codec> {
+    Codec::ALL.into_iter().find(|codec| codec.name() == name)
 }
 
 /// The place of a property in the table.

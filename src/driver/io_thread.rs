@@ -6,15 +6,17 @@ use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 
 use kafka_engine::accumulator::Accumulator;
+use kafka_engine::compression::Done;
 use kafka_engine::settings::Settings;
 use kafka_engine::time::{Clock, Time};
 use kafka_engine::{ConnId, Engine, Event, Purge, Undelivered};
 use tokio::sync::Notify;
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
 use super::clock::SystemClock;
+use super::compression::Compression;
 use super::connection::{self, End};
 use super::resolver::Resolver;
 
@@ -63,11 +65,14 @@ pub(super) fn run(
         resolver: Resolver::new(&accumulator.settings().sockets),
         accumulator,
     });
+    let (done, compressed) = unbounded_channel();
+    let threads = turn.settings().compression_threads;
     let thread = IoThread {
         turn,
         links: HashMap::new(),
+        compression: Compression::new(threads, done),
     };
-    LocalSet::new().block_on(&runtime, thread.run(commands));
+    LocalSet::new().block_on(&runtime, thread.run(commands, compressed));
     // A resolver that hangs must not hold up the end.
     runtime.shutdown_background();
 }
@@ -75,6 +80,7 @@ pub(super) fn run(
 struct IoThread {
     turn: Rc<Turn>,
     links: HashMap<ConnId, Link>,
+    compression: Compression,
 }
 
 /// A connection's task.
@@ -84,7 +90,11 @@ struct Link {
 }
 
 impl IoThread {
-    async fn run(mut self, mut commands: UnboundedReceiver<Command>) {
+    async fn run(
+        mut self,
+        mut commands: UnboundedReceiver<Command>,
+        mut compressed: UnboundedReceiver<Done>,
+    ) {
         loop {
             let Some(next) = self.advance() else {
                 // Busy publishers must not keep the sockets waiting.
@@ -94,6 +104,9 @@ impl IoThread {
             tokio::select! {
                 () = self.turn.rouse.notified() => {}
                 () = sleep_until(next) => {}
+                Some(done) = compressed.recv() => {
+                    self.turn.engine.borrow_mut().compressed(done, SystemClock.now());
+                }
                 command = commands.recv() => match command {
                     Some(Command::Purge(purge, done)) => {
                         self.turn.engine.borrow_mut().purge(purge, SystemClock.now());
@@ -150,6 +163,9 @@ impl IoThread {
             if let Some(link) = self.links.get(&conn) {
                 link.output.notify_one();
             }
+        }
+        while let Some(job) = engine.poll_job() {
+            self.compression.submit(job);
         }
         engine.rest()
     }

@@ -1,6 +1,7 @@
 //! Joins the engine to the world: one I/O thread, its sockets, its clock.
 
 mod clock;
+mod compression;
 mod connection;
 mod frame;
 mod io_thread;

@@ -6,6 +6,7 @@
 
 mod batches;
 mod brokers;
+mod compression;
 mod delivery;
 mod effect;
 mod metadata;
@@ -55,6 +56,11 @@ effects! {
         socket_connection_setup_timeout_ms
         api_version_request_timeout_ms
         connections_max_idle_ms
+    }
+    compression {
+        compression_codec
+        compression_level
+        compression_threads
     }
     delivery {
         request_required_acks

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use kafka_wire::Codec;
+use kafka_wire::compression::{DecompressError, decompress};
 use kafka_wire::record::{
-    BATCH_HEADER_LEN, BatchHeader, RawHeaders, RecordFields, RecordHeaders, RecordReader,
+    Attributes, BATCH_HEADER_LEN, BatchHeader, RawHeaders, RecordFields, RecordHeaders,
+    RecordReader,
 };
 
 use super::opaques::Opaques;
@@ -108,6 +111,8 @@ impl Settlement {
 #[derive(Debug)]
 pub(crate) struct Batch {
     body: Body,
+    /// `None` while the records are as they were encoded.
+    packing: Option<Packing>,
     bytes: usize,
     count: u32,
     opaques: Opaques,
@@ -127,11 +132,21 @@ pub(crate) struct Batch {
 #[derive(Debug)]
 enum Body {
     Open(Vec<Segment>),
+    /// No record is added any more.
+    Sealed(Vec<Bytes>),
     Frozen {
         header: [u8; BATCH_HEADER_LEN],
         stamp: Option<Stamp>,
         segments: Vec<Bytes>,
     },
+}
+
+/// How the records of a batch were compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Packing {
+    pub(crate) codec: Codec,
+    /// Bytes of the records before.
+    plain_bytes: usize,
 }
 
 /// Records from `index` on were published at `time` or up to [`MARK_SPAN`] later.
@@ -154,6 +169,7 @@ impl Batch {
     fn empty(memory: &Arc<Memory>, opened: Time, coarse: Time, wall_offset: i64) -> Self {
         Self {
             body: Body::Open(Vec::new()),
+            packing: None,
             bytes: 0,
             count: 0,
             opaques: Opaques::new(memory),
@@ -287,19 +303,71 @@ impl Batch {
         }
     }
 
-    /// Fixes the bytes: from now on every attempt under this `stamp` sends the same ones. Returns the
-    /// batch header.
-    pub(crate) fn freeze(&mut self, stamp: Option<Stamp>) -> [u8; BATCH_HEADER_LEN] {
-        let segments: Vec<Bytes> = match &mut self.body {
-            Body::Frozen {
-                header, stamp: own, ..
-            } if *own == stamp => return *header,
-            Body::Frozen { segments, .. } => std::mem::take(segments),
+    /// Ends the batch: no record is added any more. Returns the records, to be compressed.
+    pub(crate) fn seal(&mut self) -> Vec<Bytes> {
+        self.body = Body::Sealed(self.take_segments());
+        self.segments().to_vec()
+    }
+
+    /// Puts the compressed records into the place of the [sealed](Self::seal) ones.
+    pub(crate) fn pack(&mut self, codec: Codec, compressed: Vec<Bytes>) {
+        self.packing = Some(Packing {
+            codec,
+            plain_bytes: self.bytes,
+        });
+        self.bytes = compressed.iter().map(Bytes::len).sum();
+        self.body = Body::Sealed(compressed);
+    }
+
+    /// How the records are compressed, if they are.
+    pub(crate) fn packing(&self) -> Option<Packing> {
+        self.packing
+    }
+
+    /// Decompresses the records again, for whoever has to change them. An error is one of the codec,
+    /// which has written them itself; the batch then stays as it is.
+    pub(crate) fn unpack(&mut self) -> Result<(), DecompressError> {
+        if let Some(packing) = self.packing {
+            let plain = packing.undo(self.segments(), &self.memory)?;
+            self.bytes = plain.len();
+            self.body = Body::Sealed(vec![plain]);
+            self.packing = None;
+        }
+        Ok(())
+    }
+
+    /// Unpacks what a leader that speaks Produce in this version could not read: a newer one led
+    /// the partition when it was packed.
+    pub(crate) fn suit(&mut self, produce: i16) {
+        let codec = self.packing.map(|packing| packing.codec);
+        if codec.is_some_and(|codec| codec.oldest_produce() > produce) {
+            // Failing that, the leader says what it thinks of it.
+            let _ = self.unpack();
+        }
+    }
+
+    fn take_segments(&mut self) -> Vec<Bytes> {
+        match &mut self.body {
             Body::Open(segments) => {
                 let open = std::mem::take(segments);
                 open.into_iter().map(Segment::freeze).collect()
             }
-        };
+            Body::Sealed(segments) | Body::Frozen { segments, .. } => std::mem::take(segments),
+        }
+    }
+
+    /// Fixes the bytes: from now on every attempt under this `stamp` sends the same ones. Returns the
+    /// batch header.
+    pub(crate) fn freeze(&mut self, stamp: Option<Stamp>) -> [u8; BATCH_HEADER_LEN] {
+        if let Body::Frozen {
+            header, stamp: own, ..
+        } = &self.body
+            && *own == stamp
+        {
+            return *header;
+        }
+        let segments = self.take_segments();
+        let codec = self.packing.map_or(0, |packing| packing.codec.number());
         let numbered = stamp.map_or(BatchHeader::default(), |stamp| BatchHeader {
             producer_id: stamp.producer.id,
             producer_epoch: stamp.producer.epoch,
@@ -307,6 +375,7 @@ impl Batch {
             ..BatchHeader::default()
         });
         let header = BatchHeader {
+            attributes: Attributes::default().with_codec(codec),
             last_offset_delta: self.count as i32 - 1,
             base_timestamp: self.base_timestamp,
             max_timestamp: self.max_timestamp,
@@ -325,7 +394,7 @@ impl Batch {
     /// The frozen records, to be written behind the header.
     pub(crate) fn segments(&self) -> &[Bytes] {
         match &self.body {
-            Body::Frozen { segments, .. } => segments,
+            Body::Sealed(segments) | Body::Frozen { segments, .. } => segments,
             Body::Open(_) => &[],
         }
     }
@@ -389,18 +458,23 @@ impl Batch {
     /// while open.
     fn walk(&self, start: u32) -> RecordWalk {
         let segments = match &self.body {
-            Body::Frozen { segments, .. } => segments.iter().cloned().collect(),
             Body::Open(segments) => segments
                 .iter()
                 .map(|segment| Bytes::copy_from_slice(segment.as_ref()))
                 .collect(),
+            Body::Sealed(_) | Body::Frozen { .. } => self.segments().iter().cloned().collect(),
         };
-        RecordWalk::new(segments, self.base_timestamp, start)
+        let packing = self
+            .packing
+            .map(|packing| (packing, Arc::clone(&self.memory)));
+        RecordWalk::new(segments, packing, self.base_timestamp, start)
     }
 
-    /// The same batch without the messages that have their outcome, in fresh memory.
-    pub(crate) fn trimmed(self) -> Self {
-        if self.settled == 0 {
+    /// The same batch without the messages that have their outcome, in fresh memory and not
+    /// compressed. What cannot be decompressed stays as it is: that it comes to more than was
+    /// reported is better than that it does not come.
+    pub(crate) fn trimmed(mut self) -> Self {
+        if self.settled == 0 || self.unpack().is_err() {
             return self;
         }
         let mut rest = self.successor(self.published(self.settled));
@@ -455,8 +529,9 @@ impl Batch {
     }
 
     /// Hands out every record that has no outcome yet, with its index and about when it was
-    /// published.
+    /// published. They must not be compressed.
     pub(crate) fn take_apart(mut self, mut take: impl FnMut(u32, Entry<'_, RawHeaders<'_>>, Time)) {
+        debug_assert_eq!(self.packing, None);
         let mut completions = std::mem::take(&mut self.completions);
         let mut index = 0;
         for segment in self.body.segments() {
@@ -511,8 +586,25 @@ impl Body {
     fn segments(&self) -> Vec<&[u8]> {
         match self {
             Self::Open(segments) => segments.iter().map(Segment::as_ref).collect(),
-            Self::Frozen { segments, .. } => segments.iter().map(Bytes::as_ref).collect(),
+            Self::Sealed(segments) | Self::Frozen { segments, .. } => {
+                segments.iter().map(Bytes::as_ref).collect()
+            }
         }
+    }
+}
+
+impl Packing {
+    /// The records as they were before.
+    pub(crate) fn undo(
+        self,
+        compressed: &[Bytes],
+        memory: &Arc<Memory>,
+    ) -> Result<Bytes, DecompressError> {
+        let plain = match compressed {
+            [whole] => decompress(self.codec, whole, self.plain_bytes),
+            pieces => decompress(self.codec, &pieces.concat(), self.plain_bytes),
+        };
+        Ok(memory.hold(plain?).freeze())
     }
 }
 

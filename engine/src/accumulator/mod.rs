@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-pub(crate) use batch::{Batch, BatchLimits, Settlement};
+pub(crate) use batch::{Batch, BatchLimits, Packing, Settlement};
 use budget::Budget;
 pub(crate) use opaques::Opaques;
 pub(crate) use partition::{Partition, QueueState};

@@ -76,6 +76,31 @@ impl Memory {
         })
     }
 
+    /// Bytes that a codec wrote, in as many segments as they need; they may pass the budget, for
+    /// they take the place of more.
+    pub(crate) fn store(self: &Arc<Self>, bytes: &[u8]) -> Vec<Bytes> {
+        let chunks = bytes.chunks(LARGE_SEGMENT);
+        let segments = chunks.filter_map(|chunk| {
+            let small = chunk.len() <= SMALL_SEGMENT;
+            let ideal = if small { SMALL_SEGMENT } else { LARGE_SEGMENT };
+            let mut segment = self.segment(ideal, chunk.len(), Funding::Granted)?;
+            segment.tail().extend_from_slice(chunk);
+            Some(segment.freeze())
+        });
+        segments.collect()
+    }
+
+    /// A segment of memory that somebody else allocated.
+    pub(crate) fn hold(self: &Arc<Self>, bytes: Vec<u8>) -> Segment {
+        let size = bytes.capacity();
+        self.budget.bytes().charge(size, Funding::Granted);
+        Segment {
+            bytes,
+            size,
+            memory: Arc::clone(self),
+        }
+    }
+
     /// Makes large segments ready whose pages are in memory, so that a publishing thread never
     /// waits for a page fault. Not for the publishing thread itself.
     pub(crate) fn top_up(&self) {

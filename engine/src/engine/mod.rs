@@ -17,10 +17,11 @@ use tracing::{debug, error, info, warn};
 use crate::accumulator::{Accumulator, Core, Work};
 use crate::cluster::{Cluster, Link, NodeId};
 use crate::complaints::Complaints;
+use crate::compression::{Done, Job};
 use crate::connection::{Answer, ConnId, Connection, ConnectionError, Question, Transmit, Trouble};
 use crate::error::{DeliveryError, FatalError, Place};
 use crate::sender::{Refusal, Sender, Shipment};
-use crate::settings::Endpoint;
+use crate::settings::{Compression, Endpoint};
 use crate::time::Time;
 use crate::timers::Timers;
 use topics::TopicState;
@@ -129,6 +130,8 @@ enum Subject {
     Metadata(u32),
     /// What brokers say of a topic's batches.
     Batches(u32),
+    /// What becomes of a topic's batches before.
+    Codec(u32),
     /// What brokers say to who wants to be somebody.
     Identity,
     /// What brokers say of the cluster.
@@ -142,6 +145,8 @@ enum Reason {
     Code(ErrorCode),
     /// Messages wait, and metadata does not say where they could go.
     NowhereToGo,
+    CodecFails,
+    TooOldForCodec,
 }
 
 impl Engine {
@@ -221,7 +226,8 @@ impl Engine {
         let node = connection.node;
         let transmit = connection.next_output().or_else(|| {
             // An answer makes room again, and gets the connection polled again.
-            if connection.versions().is_none() || connection.in_flight() >= max_in_flight {
+            let produce = connection.versions()?.produce;
+            if connection.in_flight() >= max_in_flight {
                 return None;
             }
             let muted_until = connection.muted_until();
@@ -230,14 +236,32 @@ impl Engine {
                 self.timers.arm(Timer::Outlet(node), muted_until);
                 return None;
             }
-            let cargo = self.sender.collect(node, now);
+            let cargo = self.sender.collect(node, produce, now);
             let transmit = cargo.and_then(|cargo| self.sender.dispatch(cargo, connection, now));
             self.timers.arm(Timer::Outlet(node), self.sender.due(node));
             transmit
         });
         self.timers
             .arm(Timer::Connection(conn), connection.deadline());
+        if let Some(lane) = self.sender.take_unreadable() {
+            self.complain_of_age(lane, conn, now);
+        }
         transmit
+    }
+
+    /// A batch to compress, on another thread; the result goes to [`Engine::compressed`].
+    pub fn poll_job(&mut self) -> Option<Job> {
+        self.sender.next_job()
+    }
+
+    /// Takes back what [`Engine::poll_job`] gave.
+    pub fn compressed(&mut self, done: Done, now: Time) {
+        let lane = done.place.lane;
+        if let Some(why) = &done.failure {
+            self.complain_of_codec(lane, why, now);
+        }
+        self.sender.lane_mut(lane).compressed(done);
+        self.list(lane, now);
     }
 
     /// What [`Engine::poll_transmit`] gave is written.
@@ -535,6 +559,39 @@ impl Engine {
             if let Some(conn) = self.cluster.hear_of(node) {
                 self.dismiss(conn, now);
             }
+        }
+    }
+
+    fn complain_of_codec(&mut self, lane: u32, why: &str, now: Time) {
+        let topic = &self.sender.lane(lane).topic;
+        let subject = Subject::Codec(topic.slot());
+        match self.complaints.complain(subject, Reason::CodecFails, now) {
+            Some(unsaid) => warn!(
+                topic = %topic.name(),
+                "a batch goes uncompressed: {why}{unsaid}"
+            ),
+            None => debug!(topic = %topic.name(), "a batch goes uncompressed: {why}"),
+        }
+    }
+
+    /// Says that a broker is older than the codec of a topic.
+    fn complain_of_age(&mut self, lane: u32, conn: ConnId, now: Time) {
+        let topic = &self.sender.lane(lane).topic;
+        let connection = self.connections.get(&conn);
+        let compression = topic.settings().compression(&self.core.settings);
+        let (Some(connection), Some(Compression { codec, .. })) = (connection, compression) else {
+            return;
+        };
+        let subject = Subject::Codec(topic.slot());
+        let reason = Reason::TooOldForCodec;
+        let (topic, broker) = (topic.name(), &connection.endpoint);
+        let needed = codec.oldest_produce();
+        if let Some(unsaid) = self.complaints.complain(subject, reason, now) {
+            warn!(
+                %topic,
+                "batches go uncompressed: {codec} needs Produce {needed}, and {broker} is older; \
+                 choose another codec, or newer brokers{unsaid}"
+            );
         }
     }
 

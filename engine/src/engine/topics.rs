@@ -13,6 +13,7 @@ use crate::accumulator::{Core, Partition, Route, Topic};
 use crate::cluster::Node;
 use crate::error::{DeliveryError, Failure, Place};
 use crate::sender::{Lane, fail_all};
+use crate::settings::Compression;
 use crate::time::Time;
 
 /// What the I/O thread knows of a topic.
@@ -38,6 +39,7 @@ impl Engine {
 
     pub(super) fn meet(&mut self, topic: Arc<Topic>) {
         if let Entry::Vacant(unmet) = self.topics.entry(topic.slot()) {
+            warn_of_level(&topic, &self.core);
             unmet.insert(TopicState {
                 topic,
                 lanes: Vec::new(),
@@ -317,6 +319,24 @@ impl Engine {
             .last_error
             .clone()
             .or_else(|| self.cluster.last_error())
+    }
+}
+
+/// A level that the codec lacks counts as the nearest one.
+fn warn_of_level(topic: &Topic, core: &Core) {
+    let compression = topic.settings().compression(&core.settings);
+    let Some(Compression { codec, level }) = compression else {
+        return;
+    };
+    let levels = codec.levels();
+    if let Some(level) = level.filter(|level| !levels.contains(level)) {
+        let nearest = level.clamp(*levels.start(), *levels.end());
+        warn!(
+            topic = %topic.name(),
+            "{codec} has the levels {} to {} here: {level} counts as {nearest}",
+            levels.start(),
+            levels.end()
+        );
     }
 }
 

@@ -9,12 +9,15 @@ use kafka_wire::{ErrorCode, Uuid};
 
 use super::Shipment;
 use super::identity::Identities;
+use super::press::Press;
 use super::series::Series;
 use super::settle::{fail_all, settle};
 use crate::accumulator::{Batch, Core, Partition, QueueState, Stamp, Topic};
 use crate::cluster::NodeId;
+use crate::compression::{Done, Job};
 use crate::error::{DeliveryError, Failure, Persisted, Place};
 use crate::report::SettledOutcome;
+use crate::settings::Compression;
 use crate::time::Time;
 
 /// Requests of one partition on the wire at most: so many batches of each producer does a leader
@@ -34,7 +37,9 @@ pub(crate) struct Lane {
     log_id: Uuid,
     /// With idempotence.
     series: Option<Series>,
-    /// Batches that go before the queue, in order.
+    /// What goes before the queue, if the topic compresses.
+    press: Option<Press>,
+    /// Batches that go before the queue and the press, in order.
     head: VecDeque<Parcel>,
     in_flight: VecDeque<Parcel>,
     /// The head is not sent again before then.
@@ -88,8 +93,11 @@ impl Lane {
         topic: Arc<Topic>,
         partition: Arc<Partition>,
         series: Option<Series>,
+        compression: Option<Compression>,
     ) -> Self {
+        let press = compression.map(|compression| Press::new(partition.lane(), compression));
         Self {
+            press,
             topic,
             partition,
             topic_id: Uuid::ZERO,
@@ -204,6 +212,12 @@ impl Lane {
         if !self.head.is_empty() {
             return self.retry_at;
         }
+        if let Some(press) = self.press.as_ref().filter(|press| !press.is_empty()) {
+            return match press.is_ready() {
+                true => Time::default(),
+                false => Time::NEVER,
+            };
+        }
         match self.partition.queue().state() {
             QueueState::Empty => Time::NEVER,
             QueueState::Full => Time::default(),
@@ -219,16 +233,66 @@ impl Lane {
 
     /// Whether messages wait here to be sent, or to be sent again.
     pub(crate) fn has_waiting(&self) -> bool {
-        !self.head.is_empty() || self.partition.queue().state() != QueueState::Empty
+        let pressed = self.press.as_ref().is_some_and(|press| !press.is_empty());
+        let queued = self.partition.queue().state() != QueueState::Empty;
+        queued || pressed || !self.head.is_empty()
+    }
+
+    /// Has batches compressed that are full, or due and about to go; `produce` is the version that
+    /// the leader speaks. Returns whether it is too old for the codec: its batches go as they are.
+    pub(crate) fn compress(
+        &mut self,
+        (core, identities): (&Core, &Identities),
+        now: Time,
+        produce: i16,
+        jobs: &mut VecDeque<Job>,
+    ) -> bool {
+        let may_send = self.head.is_empty() && self.may_send(identities);
+        let room = self.window() - self.in_flight.len().min(self.window());
+        let Some(press) = &mut self.press else {
+            return false;
+        };
+        let too_old = press.compression().codec.oldest_produce() > produce;
+        let mut queue = self.partition.queue();
+        while !press.is_full() {
+            let due = match queue.state() {
+                QueueState::Empty => false,
+                QueueState::Full => true,
+                // A batch that cannot go yet stays open for more.
+                QueueState::Lingering(_) if !may_send || press.len() >= room => false,
+                QueueState::Lingering(since) => {
+                    core.is_flushing() || since.after(core.settings.linger) <= now
+                }
+            };
+            let batch = if due { queue.pop() } else { None };
+            match batch {
+                Some(batch) if too_old => press.put_plain(batch),
+                Some(batch) => jobs.push_back(press.put(batch, core)),
+                None => break,
+            }
+        }
+        too_old && press.is_ready()
+    }
+
+    /// Takes back what was to be compressed.
+    pub(crate) fn compressed(&mut self, done: Done) {
+        if let Some(press) = &mut self.press {
+            press.finish(done);
+        }
     }
 
     /// The next batch to send, if it is allowed to go now; lingering is over for it.
-    pub(crate) fn take(&mut self, now: Time, identities: &Identities) -> Option<Parcel> {
+    pub(crate) fn take(
+        &mut self,
+        (core, identities): (&Core, &Identities),
+        now: Time,
+        jobs: &mut VecDeque<Job>,
+    ) -> Option<Parcel> {
         if !self.may_send(identities) {
             return None;
         }
         let mut parcel = match self.head.is_empty() {
-            true => self.drain()?,
+            true => self.drain(core, jobs)?,
             false if self.retry_at > now => return None,
             false => self.head.remove(self.next_of_head()?)?,
         };
@@ -240,8 +304,11 @@ impl Lane {
         Some(parcel)
     }
 
-    fn drain(&mut self) -> Option<Parcel> {
-        let batch = self.partition.queue().pop()?;
+    fn drain(&mut self, core: &Core, jobs: &mut VecDeque<Job>) -> Option<Parcel> {
+        let batch = match &mut self.press {
+            Some(press) => press.pop(core, jobs),
+            None => self.partition.queue().pop(),
+        }?;
         let id = self.drained;
         self.drained += u64::from(batch.count());
         Some(Parcel {
@@ -272,7 +339,10 @@ impl Lane {
     pub(crate) fn next_size(&self) -> usize {
         match self.head.front() {
             Some(parcel) => parcel.batch.size(),
-            None => self.partition.queue().next_size(),
+            None => match self.press.as_ref().and_then(Press::next_size) {
+                Some(size) => size,
+                None => self.partition.queue().next_size(),
+            },
         }
     }
 
@@ -370,7 +440,8 @@ impl Lane {
             return true;
         };
         parcel.blame(setback);
-        if parcel.batch.count() == 1 || self.may_be_double(&parcel) {
+        let whole = parcel.batch.count() == 1 || self.may_be_double(&parcel);
+        if whole || parcel.batch.unpack().is_err() {
             self.give_up(core, parcel, setback.error);
             return false;
         }
@@ -408,7 +479,8 @@ impl Lane {
             .filter_map(|error| Some((u32::try_from(error.batch_index).ok()?, error)))
             .filter(|(index, _)| *index < parcel.batch.count())
             .collect();
-        if named.is_empty() || self.may_be_double(&parcel) {
+        let whole = named.is_empty() || self.may_be_double(&parcel);
+        if whole || parcel.batch.unpack().is_err() {
             return self.give_up(core, parcel, setback.error);
         }
         self.interrupt();
@@ -490,7 +562,9 @@ impl Lane {
                 settle(core, topic, index, settlement, outcome);
             }
         }
-        let expired = self.partition.queue().expire(now, timeout, with_records);
+        let press = self.press.as_mut();
+        let mut expired = press.map_or_else(Vec::new, |p| p.expire(now, timeout, with_records));
+        expired.extend(self.partition.queue().expire(now, timeout, with_records));
         let failure = Failure::unsent(DeliveryError::TimedOut, place, last_error);
         fail_all(core, topic, index, expired, failure);
         self.drop_settled();
@@ -505,9 +579,10 @@ impl Lane {
         let drained = drained
             .map(|parcel| parcel.batch.next_expiry(timeout))
             .min();
-        drained
-            .unwrap_or(Time::NEVER)
-            .min(self.partition.queue().next_expiry(timeout))
+        let press = self.press.as_ref();
+        let pressed = press.map_or(Time::NEVER, |press| press.next_expiry(timeout));
+        let queued = self.partition.queue().next_expiry(timeout);
+        drained.unwrap_or(Time::NEVER).min(pressed).min(queued)
     }
 
     /// Fails everything that is not on the wire.
@@ -526,7 +601,10 @@ impl Lane {
             parcel.last_error = parcel.last_error.take().or_else(|| last_error.clone());
             self.fail(core, parcel, error, place);
         }
-        let waiting = self.partition.queue().purge(core.settings.report_records);
+        let with_records = core.settings.report_records;
+        let press = self.press.as_mut();
+        let mut waiting = press.map_or_else(Vec::new, |press| press.purge(with_records));
+        waiting.extend(self.partition.queue().purge(with_records));
         let failure = Failure::unsent(error, place, last_error);
         fail_all(core, &self.topic, self.partition.index(), waiting, failure);
     }
@@ -555,8 +633,9 @@ impl Lane {
                 .map(|parcel| u64::from(parcel.batch.unsettled()))
                 .sum()
         };
+        let pressed = self.press.as_ref().map_or(0, Press::unsettled);
         (
-            sum(&self.head) + self.partition.queue().unsettled(),
+            sum(&self.head) + pressed + self.partition.queue().unsettled(),
             sum(&self.in_flight),
         )
     }
@@ -576,9 +655,12 @@ impl Lane {
 
     /// Whether one more batch may be on the wire, and could have sequence numbers if it needs them.
     fn may_send(&self, identities: &Identities) -> bool {
-        let window = if self.proven { MAX_IN_FLIGHT } else { 1 };
         let goes_on = |series: &Series| series.can_go_on(identities) || self.has_doubtful();
-        self.in_flight.len() < window && self.series.as_ref().is_none_or(goes_on)
+        self.in_flight.len() < self.window() && self.series.as_ref().is_none_or(goes_on)
+    }
+
+    fn window(&self) -> usize {
+        if self.proven { MAX_IN_FLIGHT } else { 1 }
     }
 
     /// Whether anything that waits may be in the log already.

@@ -3,6 +3,7 @@
 
 mod identity;
 mod lane;
+mod press;
 mod remedy;
 mod request;
 mod series;
@@ -24,6 +25,7 @@ pub(crate) use settle::fail_all;
 
 use crate::accumulator::{Core, Partition, Topic};
 use crate::cluster::{Cluster, NodeId};
+use crate::compression::Job;
 use crate::connection::Nonsense;
 use crate::error::{DeliveryError, FatalError, Persisted};
 use crate::time::Time;
@@ -48,6 +50,10 @@ pub(crate) struct Sender {
     first_sequence: i32,
     /// What ends the producer, for whoever owns it to see.
     fatal: Option<FatalError>,
+    /// Batches to compress.
+    jobs: VecDeque<Job>,
+    /// A lane whose leader is too old for its codec.
+    unreadable: Option<u32>,
 }
 
 /// What one broker is to be sent.
@@ -57,6 +63,8 @@ struct Outlet {
     waiting: VecDeque<u32>,
     /// When the first of them is due, or earlier.
     due: Time,
+    /// The version of Produce that it speaks, once that is known.
+    produce: Option<i16>,
 }
 
 impl Default for Outlet {
@@ -64,6 +72,7 @@ impl Default for Outlet {
         Self {
             waiting: VecDeque::new(),
             due: Time::NEVER,
+            produce: None,
         }
     }
 }
@@ -100,6 +109,8 @@ impl Sender {
             identities: Identities::new(&core.settings),
             first_sequence: 0,
             fatal: None,
+            jobs: VecDeque::new(),
+            unreadable: None,
         }
     }
 
@@ -112,6 +123,16 @@ impl Sender {
         self.fatal.take()
     }
 
+    /// A batch to compress, in the order in which they were sealed.
+    pub(crate) fn next_job(&mut self) -> Option<Job> {
+        self.jobs.pop_front()
+    }
+
+    /// A partition whose batches go uncompressed, since its leader could not read them otherwise.
+    pub(crate) fn take_unreadable(&mut self) -> Option<u32> {
+        self.unreadable.take()
+    }
+
     pub(crate) fn next_lane(&self) -> u32 {
         self.lanes.len() as u32
     }
@@ -122,7 +143,8 @@ impl Sender {
             self.identities.need(topic.variant());
             Series::new(topic.variant(), self.first_sequence)
         });
-        let lane = Lane::new(Arc::clone(topic), Arc::new(partition), series);
+        let compression = topic.settings().compression(&self.core.settings);
+        let lane = Lane::new(Arc::clone(topic), Arc::new(partition), series, compression);
         self.lanes.push(lane);
     }
 
@@ -146,11 +168,16 @@ impl Sender {
     pub(crate) fn list(&mut self, index: u32) -> Option<NodeId> {
         let lane = &mut self.lanes[index as usize];
         lane.renumber(&mut self.identities);
-        let (leader, due) = (lane.leader?, lane.due(&self.core, &self.identities));
+        let leader = lane.leader?;
+        let outlet = self.outlets.entry(leader).or_default();
+        if let Some(produce) = outlet.produce {
+            let context = (&*self.core, &self.identities);
+            lane.compress(context, Time::default(), produce, &mut self.jobs);
+        }
+        let due = lane.due(&self.core, &self.identities);
         if due == Time::NEVER {
             return None;
         }
-        let outlet = self.outlets.entry(leader).or_default();
         if !std::mem::replace(&mut lane.listed, true) {
             outlet.waiting.push_back(index);
         }
@@ -187,19 +214,25 @@ impl Sender {
 
     /// Takes the batches for the next request to a broker, if one is due: one of each partition
     /// that has any, whether its linger is over or not, in turn, within `request.max.bytes`, all
-    /// with the same `acks` and time-out.
-    pub(crate) fn collect(&mut self, node: NodeId, now: Time) -> Option<Cargo> {
+    /// with the same `acks` and time-out. Batches that are to be compressed wait until they are, and
+    /// for their own linger: another may come first. `produce` is the version that the broker speaks.
+    pub(crate) fn collect(&mut self, node: NodeId, produce: i16, now: Time) -> Option<Cargo> {
         let outlet = self
             .outlets
             .get_mut(&node)
             .filter(|outlet| outlet.due <= now)?;
         let waiting = std::mem::take(&mut outlet.waiting);
         outlet.due = Time::NEVER;
+        outlet.produce = Some(produce);
         let mut cargo = Cargo::default();
         for index in waiting {
             let lane = &mut self.lanes[index as usize];
             lane.listed = false;
-            if !cargo.load_from(index, lane, &self.core.settings, &self.identities, now) {
+            let (context, jobs) = ((&*self.core, &self.identities), &mut self.jobs);
+            if lane.compress(context, now, produce, jobs) {
+                self.unreadable = Some(index);
+            }
+            if !cargo.load_from(index, lane, context, (produce, now), jobs) {
                 self.list(index);
             }
         }

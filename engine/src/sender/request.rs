@@ -1,5 +1,7 @@
 //! Puts batches into one Produce request.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use kafka_wire::Uuid;
 use kafka_wire::message::{ProducePartition, ProduceRequest, ProduceTopic, Records};
@@ -7,8 +9,10 @@ use kafka_wire::record::BATCH_HEADER_LEN;
 
 use super::lane::{Lane, Parcel};
 use super::{Identities, Sender, Shipment};
+use crate::accumulator::Core;
+use crate::compression::Job;
 use crate::connection::{Connection, Transmit};
-use crate::settings::{Settings, TopicSettings};
+use crate::settings::TopicSettings;
 use crate::time::Time;
 
 /// The version that names topics by their ids (KIP-516).
@@ -39,23 +43,24 @@ impl Cargo {
         &mut self,
         index: u32,
         lane: &mut Lane,
-        settings: &Settings,
-        identities: &Identities,
-        now: Time,
+        (core, identities): (&Core, &Identities),
+        (produce, now): (i16, Time),
+        jobs: &mut VecDeque<Job>,
     ) -> bool {
         let terms = lane.topic.settings();
         let suits = self.terms.as_ref().is_none_or(|others| others == terms);
         if self.full || !suits {
             return false;
         }
-        let too_much = self.bytes + lane.next_size() > settings.request_max_bytes;
+        let too_much = self.bytes + lane.next_size() > core.settings.request_max_bytes;
         if too_much && !self.is_empty() {
             self.full = true;
             return false;
         }
-        let Some(parcel) = lane.take(now, identities) else {
+        let Some(mut parcel) = lane.take((core, identities), now, jobs) else {
             return false;
         };
+        parcel.batch.suit(produce);
         self.bytes += parcel.batch.size();
         self.terms
             .get_or_insert_with(|| lane.topic.settings().clone());

@@ -1,6 +1,7 @@
 //! The engine on virtual time, against a small cluster that keeps what it is sent and fails by a
 //! script.
 
+mod compression;
 mod connecting;
 mod delivery;
 mod ending;

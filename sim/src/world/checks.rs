@@ -79,11 +79,11 @@ impl World {
         self.verify_time(opaque, outcome);
     }
 
-    /// What is said in five minutes about an address, a topic's metadata or a topic's batches is
+    /// What is said in five minutes about an address, a topic's metadata, its batches or its codec is
     /// four complaints at most, and that each is over.
     fn verify_log(&self) {
         let hosts: HashSet<&String> = self.connects.iter().map(|(_, host)| host).collect();
-        let subjects = hosts.len() + 2 * self.books.topics;
+        let subjects = hosts.len() + 3 * self.books.topics;
         let periods = 1 + self.elapsed().as_secs() as usize / 300;
         let lines = self.log.lines();
         assert!(lines.len() <= 8 * subjects * periods, "{lines:#?}");

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use kafka_engine::ConnId;
+use kafka_engine::compression::Done;
 use kafka_engine::settings::Endpoint;
 use kafka_engine::time::{Clock, Time};
 use kafka_wire::message::{ProduceRequest, decode_request_header};
@@ -43,6 +44,8 @@ pub(super) enum Mail {
     /// A request arrives at a broker, even if its connection is forgotten by then: that is how the
     /// past overtakes the present.
     Request(ConnId, i32, Vec<u8>),
+    /// A batch comes back from compression.
+    Compressed(Done),
 }
 
 // Faults of brokers and network.
@@ -141,6 +144,7 @@ impl World {
                 }
             }
             Mail::Request(conn, broker, frame) => self.arrive(conn, broker, &frame),
+            Mail::Compressed(done) => self.engine.compressed(done, now),
         }
     }
 
@@ -292,7 +296,7 @@ impl World {
         }
     }
 
-    fn post(&mut self, at: Time, mail: Mail) {
+    pub(super) fn post(&mut self, at: Time, mail: Mail) {
         self.letters += 1;
         self.mail.insert((at, self.letters), mail);
     }

@@ -1,0 +1,79 @@
+//! Work for other threads: a batch's records on their way to be compressed, and back.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kafka_wire::compression::{CompressError, Compressor};
+
+use crate::accumulator::Memory;
+use crate::settings::Compression;
+
+/// The records of a batch that is to be compressed. The engine knows them by where they belong, and
+/// keeps the order itself: results may come in any.
+#[derive(Debug)]
+pub struct Job {
+    place: Place,
+    compression: Compression,
+    records: Vec<Bytes>,
+    memory: Arc<Memory>,
+}
+
+/// What came of a [`Job`], for [`Engine::compressed`](crate::Engine::compressed).
+#[derive(Debug)]
+pub struct Done {
+    pub(crate) place: Place,
+    pub(crate) compression: Compression,
+    /// `None`: the records stay as they are.
+    pub(crate) compressed: Option<Vec<Bytes>>,
+    pub(crate) failure: Option<String>,
+}
+
+/// A batch that is being compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) lane: u32,
+    pub(crate) number: u64,
+}
+
+impl Job {
+    pub(crate) fn new(
+        place: Place,
+        compression: Compression,
+        records: Vec<Bytes>,
+        memory: &Arc<Memory>,
+    ) -> Self {
+        Self {
+            place,
+            compression,
+            records,
+            memory: Arc::clone(memory),
+        }
+    }
+
+    /// Compresses the records: this takes a while.
+    pub fn run(self, compressor: &mut Compressor) -> Done {
+        let Compression { codec, level } = self.compression;
+        let records = self.records.iter().map(Bytes::as_ref);
+        let compressed = compressor.compress(codec, level, records);
+        let compressed = compressed.map(|bytes| bytes.map(|bytes| self.memory.store(bytes)));
+        match compressed {
+            Ok(compressed) => self.done(compressed, None),
+            Err(CompressError { why, .. }) => self.fail(why),
+        }
+    }
+
+    /// Leaves the records as they are, since nobody can compress them.
+    pub fn fail(self, why: impl fmt::Display) -> Done {
+        self.done(None, Some(why.to_string()))
+    }
+
+    fn done(self, compressed: Option<Vec<Bytes>>, failure: Option<String>) -> Done {
+        Done {
+            place: self.place,
+            compression: self.compression,
+            compressed,
+            failure,
+        }
+    }
+}
