@@ -8,6 +8,7 @@ mod demo;
 mod error;
 mod interrupt;
 mod logging;
+mod properties;
 mod publish;
 mod socket;
 
@@ -37,6 +38,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Publish(publish::Options),
+    Properties(properties::Options),
     Bench(bench::Options),
     Broker(broker::Options),
     /// Watch SIP events on their way into Kafka: needs nothing, takes a second
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
     logging::start(&cli.logging, cli.command.unasked_logs(), &console);
     let ending = match cli.command {
         Command::Publish(options) => publish::run(options, &console),
+        Command::Properties(options) => properties::run(&options, &console),
         Command::Bench(options) => bench::run(&options, &console),
         Command::Broker(options) => broker::run(&options, &console),
         Command::Demo => demo::run(&console),

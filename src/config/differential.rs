@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use super::difference::Difference;
 use super::property::{Handling, Kind, Origin, Property, Scope};
 use super::table::{self, Id, PROPERTIES};
 use super::value::{self, Value};
-use super::{Config, ConfigError, Given, Problem};
+use super::{Config, ConfigError, Problem};
 
 const LISTING: &str = include_str!("golden/listing.tsv");
 const VALUES: &str = include_str!("golden/values.tsv");
@@ -19,15 +20,13 @@ const CREATIONS: &str = include_str!("golden/creations.tsv");
 enum Relation {
     /// The same verdict, value and code.
     Equal,
-    /// Refused, for a reason that librdkafka does not see.
-    Strict(&'static str),
-    /// Taken, where librdkafka sees a difference that is none.
-    Lenient(&'static str),
+    /// Otherwise on purpose.
+    ByDesign(Difference),
     /// A value that the table says is not obeyed, or not yet.
     ByHandling(&'static str),
     Unexplained(String),
 }
-use Relation::{ByHandling, Equal, Lenient, Strict, Unexplained};
+use Relation::{ByDesign, ByHandling, Equal, Unexplained};
 
 /// librdkafka's answer to a value.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +50,11 @@ fn every_value_is_judged_as_librdkafka_judges_it() {
         assert!(tries >= 12 || tries == 1, "{}: {tries}", section.name);
     }
     counts.print("values");
+    for difference in Difference::ALL {
+        let met = counts.counts.contains_key(&ByDesign(*difference));
+        // That one is about properties together.
+        assert_eq!(met, *difference != Difference::AnyQuery, "{difference:?}");
+    }
 }
 
 #[test]
@@ -87,7 +91,7 @@ fn properties_are_checked_against_each_other_as_librdkafka_checks_them() {
             ("made", Ok(completed)) => compare_derived(&config, &completed, cells),
             // It looks at every other pair of its list.
             ("refused", Ok(_)) if properties.ends_with("other=x,query=y") => {
-                Lenient("any pair of sasl.oauthbearer.config may be the query")
+                ByDesign(Difference::AnyQuery)
             }
             (theirs, ours) => Unexplained(format!("{theirs}, here {:?}", ours.map(|_| "made"))),
         };
@@ -210,7 +214,7 @@ impl Section {
         let Ok(text) = std::str::from_utf8(text) else {
             return match answer {
                 Answer::Refused(-1) => Equal,
-                _ => Strict("a value is UTF-8"),
+                _ => ByDesign(Difference::NotUtf8),
             };
         };
         let mut config = Config::default();
@@ -245,12 +249,12 @@ impl Section {
         let trimmed = without_blanks(text);
         let known = self.tries.iter().find(|(known, _)| *known == trimmed);
         match known {
-            Some((_, Answer::Taken(_))) if trimmed != text.as_bytes() => Lenient(BLANKS),
-            _ if property.kind == Kind::Patterns => {
-                Lenient("patterns that nothing uses are not compiled")
+            Some((_, Answer::Taken(_))) if trimmed != text.as_bytes() => {
+                ByDesign(Difference::BlanksAround)
             }
+            _ if property.kind == Kind::Patterns => ByDesign(Difference::Patterns),
             _ if property.name == "ssl.ca.certificate.stores" => {
-                Lenient("the default of what is rejected may be set")
+                ByDesign(Difference::DefaultOfRejected)
             }
             _ => Unexplained("refused, here taken".into()),
         }
@@ -261,27 +265,21 @@ fn explain_taken(property: &Property, ours: &Value, theirs: &[u8]) -> Relation {
     match compare(ours, theirs) {
         Equal => Equal,
         _ if property.name == "builtin.features" => ByHandling("planned"),
-        _ if property.name.starts_with("client.software.") => {
-            Lenient("the name and version of the client are our own")
+        _ if property.name.starts_with("client.software.") => ByDesign(Difference::OwnName),
+        _ if property.name == "auto.offset.reset" => ByDesign(Difference::Synonyms),
+        _ if ours.to_string().as_bytes() == theirs.trim_ascii() => {
+            ByDesign(Difference::BlanksAround)
         }
-        _ if property.name == "auto.offset.reset" => {
-            Lenient("words that mean the same to a consumer stay as they were written")
-        }
-        _ if ours.to_string().as_bytes() == theirs.trim_ascii() => Lenient(BLANKS),
         unexplained => unexplained,
     }
 }
-
-const BLANKS: &str = "blanks around a value do not count";
 
 fn explain_refusal(property: &Property, text: &str, error: ConfigError, theirs: &[u8]) -> Relation {
     match error.problem {
         Problem::NotYet { .. } => by_handling(property, text, theirs, "planned"),
         Problem::Refused { .. } => by_handling(property, text, theirs, "rejected"),
         Problem::DedicatedApi { .. } => ByHandling("rejected"),
-        Problem::Brokers(_) => {
-            Strict("a list of brokers is read when it is set, not when they are connected")
-        }
+        Problem::Brokers(_) => ByDesign(Difference::Brokers),
         _ => explain_strict(property, text, &error),
     }
 }
@@ -302,22 +300,22 @@ fn explain_strict(property: &Property, text: &str, error: &ConfigError) -> Relat
     let unsigned = text.trim_ascii().trim_start_matches(['+', '-']);
     let begins_with_number = unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.');
     match (property.kind, &error.problem) {
-        (_, Problem::Empty { .. }) if !text.is_empty() => Strict("blanks alone are no value"),
+        (_, Problem::Empty { .. }) if !text.is_empty() => ByDesign(Difference::BlanksAlone),
         (Kind::Integer { .. }, Problem::OutOfRange { .. })
             if value::integer(text).is_some_and(|number| i32::try_from(number).is_err()) =>
         {
-            Strict("a number that does not fit into 32 bits is out of range, not cut off")
+            ByDesign(Difference::TooManyBits)
         }
         (Kind::Float { .. }, Problem::OutOfRange { .. }) if text == "nan" => {
-            Strict("nan is no number of milliseconds")
+            ByDesign(Difference::NotANumber)
         }
         (Kind::Float { .. }, Problem::Malformed { .. }) if text == "0x1p3" => {
-            Strict("hexadecimal numbers have no exponent")
+            ByDesign(Difference::HexadecimalExponent)
         }
         (Kind::Integer { .. } | Kind::Float { .. }, Problem::Malformed { .. })
             if begins_with_number =>
         {
-            Strict("nothing may follow a number")
+            ByDesign(Difference::AfterNumber)
         }
         _ => Unexplained(format!("taken, here {error}")),
     }
@@ -386,15 +384,10 @@ fn compare_derived<'a>(
 
 impl Config {
     /// So that what is planned is compared, too.
-    fn set_whatever_its_handling(&mut self, id: Id, text: &str) -> Result<(), Problem> {
+    pub(super) fn set_whatever_its_handling(&mut self, id: Id, text: &str) -> Result<(), Problem> {
         let present = self.given.get(&id).map(|given| &given.value);
         let value = value::read(id.property(), text, present)?;
-        let given = Given {
-            name: id.property().name.into(),
-            text: text.into(),
-            value,
-        };
-        self.given.insert(id, given);
+        self.give(id, id.property().name, text, value);
         Ok(())
     }
 }
@@ -422,8 +415,12 @@ impl Counts {
         for (relation, count) in &self.counts {
             match relation {
                 Equal => println!("{count:6} equal"),
-                Strict(reason) => println!("{count:6} strict by design: {reason}"),
-                Lenient(reason) => println!("{count:6} lenient by design: {reason}"),
+                ByDesign(difference) if difference.is_strict() => {
+                    println!("{count:6} strict by design: {}", difference.explain());
+                }
+                ByDesign(difference) => {
+                    println!("{count:6} lenient by design: {}", difference.explain());
+                }
                 ByHandling(handling) => println!("{count:6} {handling} by design"),
                 Unexplained(_) => {}
             }

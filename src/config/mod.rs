@@ -1,10 +1,11 @@
 //! librdkafka's property names: strings in, [`Settings`] and [`TopicSettings`] out.
 //!
 //! One table ([`PROPERTIES`]) drives the parser, the error texts and every listing. Names, ranges,
-//! defaults and verdicts are librdkafka's, with one exception: where it silently drops trailing
-//! garbage or overflowing digits (`linger.ms=5ms`), the value is refused.
+//! defaults and verdicts are librdkafka's; where they are not, [`Difference`] says why. Mostly it is
+//! that librdkafka silently drops what follows a number (`linger.ms=5ms`), which is refused here.
 
 mod brokers;
+mod difference;
 #[cfg(test)]
 mod differential;
 mod error;
@@ -16,11 +17,12 @@ mod table;
 mod value;
 mod warning;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kafka_engine::settings::{Settings, TopicSettings};
 
 pub use brokers::{BrokersError, BrokersProblem, parse_brokers};
+pub use difference::Difference;
 pub(crate) use error::readable_name;
 pub use error::{ConfigError, Problem};
 pub(crate) use file::lines;
@@ -78,6 +80,17 @@ pub struct Finished {
     /// What was set to no effect, or to another one than it seems.
     pub warnings: Vec<Warning>,
     config: Config,
+}
+
+/// A property whose value is not its default.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The property.
+    pub property: &'static Property,
+    /// The value that it has; `[redacted]` if nobody may see it.
+    pub value: String,
+    /// The name by which it was set; `None` if it follows from others.
+    pub set_as: Option<Box<str>>,
 }
 
 impl Config {
@@ -144,23 +157,26 @@ impl Config {
 
     fn assign(&mut self, id: Id, name: &str, text: &str) -> Result<(), ConfigError> {
         let property = id.property();
-        let shown = if property.sensitive { REDACTED } else { text };
         let present = self.given.get(&id).map(|given| &given.value);
         let value = property
             .accept(text, present)
             .map_err(|problem| ConfigError {
                 property: name.into(),
                 canonical: Some(property.name),
-                value: shown.into(),
+                value: shown(property, text),
                 problem,
             })?;
+        self.give(id, name, text, value);
+        Ok(())
+    }
+
+    fn give(&mut self, id: Id, name: &str, text: &str, value: Value) {
         let given = Given {
             name: name.into(),
-            text: shown.into(),
+            text: shown(id.property(), text),
             value,
         };
         self.given.insert(id, given);
-        Ok(())
     }
 
     fn is_set(&self, id: Id) -> bool {
@@ -209,11 +225,37 @@ impl Config {
     }
 }
 
+/// The text of a value, unless nobody may see it.
+fn shown(property: &Property, text: &str) -> Box<str> {
+    if property.sensitive { REDACTED } else { text }.into()
+}
+
 impl Finished {
     /// The value of a property as librdkafka would show it: the one that was set or follows from
     /// others, or the default. `None` if there is no such property.
     pub fn get(&self, scope: Scope, name: &str) -> Option<String> {
         self.config.get(scope, name)
+    }
+
+    /// What differs from the defaults, in the order of the table.
+    pub fn changes(&self) -> Vec<Change> {
+        let config = &self.config;
+        let ids: BTreeSet<Id> = config
+            .given
+            .keys()
+            .chain(config.derived.keys())
+            .copied()
+            .collect();
+        let changed = ids
+            .into_iter()
+            .filter(|id| !id.property().is_default(&config.value(*id)));
+        changed
+            .map(|id| Change {
+                property: id.property(),
+                value: config.value(id).to_string(),
+                set_as: config.given.get(&id).map(|given| given.name.clone()),
+            })
+            .collect()
     }
 }
 
@@ -330,6 +372,82 @@ mod tests {
     fn reconnect_backoff_must_not_exceed_its_maximum() {
         assert!(refusal(&[("reconnect.backoff.ms", "10001")]).contains("reconnect.backoff.max.ms"));
         settings(&[("reconnect.backoff.ms", "10000")]);
+    }
+
+    #[test]
+    fn changes_are_what_was_set_and_what_follows_but_no_default() {
+        let properties = [
+            ("linger.ms", "30"),
+            ("retries", "2147483647"),
+            ("topic.acks", "1"),
+        ];
+        let finished = config(&properties).finish().unwrap();
+        let changes = finished.changes();
+        let shown = changes.iter().map(|change| {
+            (
+                change.property.name,
+                &*change.value,
+                change.set_as.as_deref(),
+            )
+        });
+        assert_eq!(
+            shown.collect::<Vec<_>>(),
+            [
+                (
+                    "metadata.broker.list",
+                    "localhost",
+                    Some("bootstrap.servers")
+                ),
+                ("queue.buffering.max.ms", "30", Some("linger.ms")),
+                ("sticky.partitioning.linger.ms", "60", None),
+                ("request.required.acks", "1", Some("topic.acks")),
+            ]
+        );
+    }
+
+    #[test]
+    fn warnings_name_what_a_producer_ignores() {
+        let properties = [
+            ("group.id", "g"),
+            ("enable.random.seed", "true"),
+            ("topic.metadata.refresh.fast.cnt", "3"),
+            ("statistics.interval.ms", "1000"),
+            ("enable.metrics.push", "false"),
+            ("retry.backoff.ms", "5000"),
+        ];
+        let warnings = config(&properties).finish().unwrap().warnings;
+        let shown: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+        let begins = [
+            "property topic.metadata.refresh.fast.cnt has no effect: deprecated",
+            "property statistics.interval.ms has no effect yet: it waits for statistics",
+            "property group.id belongs to consumers",
+            "property retry.backoff.ms is more than retry.backoff.max.ms",
+        ];
+        assert_eq!(shown.len(), begins.len(), "{shown:?}");
+        for (line, begin) in shown.iter().zip(begins) {
+            assert!(line.starts_with(begin), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_in_no_error_value_or_debug_text() {
+        const SECRET: &str = "hunter2";
+        let mut config = Config::default();
+        let error = config.set("sasl.password", SECRET).unwrap_err();
+        assert_eq!(&*error.value, "[redacted]");
+        let id = table::find(Scope::Global, "sasl.password").unwrap();
+        config.set_whatever_its_handling(id, SECRET).unwrap();
+        let password = config.get(Scope::Global, "sasl.password").unwrap();
+        for text in [
+            format!("{error} {error:?}"),
+            format!("{config:?}"),
+            password,
+        ] {
+            assert!(
+                text.contains("[redacted]") && !text.contains(SECRET),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -164,6 +164,20 @@ pub enum Handling {
     },
 }
 
+impl Handling {
+    /// In a word or two.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Implemented { .. } => "implemented",
+            Self::AcceptedNoOp { .. } => "accepted no-op",
+            Self::ConsumerOnly => "consumer only",
+            Self::Planned { .. } => "planned",
+            Self::Rejected { .. } => "rejected",
+            Self::DedicatedApi { .. } => "dedicated API",
+        }
+    }
+}
+
 /// What becomes of the values of a planned property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UntilThen {
