@@ -1,6 +1,7 @@
 //! The producer against a broker of any kind; `support` says how to name one.
 
 mod broker_support;
+mod compression;
 mod delivery;
 mod idempotence;
 mod load;

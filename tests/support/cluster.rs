@@ -18,17 +18,20 @@ use kafka_protocol::messages::list_offsets_request::{
 };
 use kafka_protocol::messages::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use kafka_protocol::messages::metadata_response::{MetadataResponse, MetadataResponsePartition};
-use kafka_protocol::messages::{BrokerId, TopicName};
+use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, BrokerId, TopicName};
 use kafka_protocol::protocol::StrBytes;
-use kafka_protocol::records::RecordBatchDecoder;
+use kafka_protocol::records::{Compression, RecordBatchDecoder};
 
 use super::wire::Connection;
-use super::{eventually, kcat};
+use super::{decompress as others, eventually, kcat};
 
 /// Versions that Apache Kafka from 0.11 to 4.4 and Redpanda all speak; topics go by name.
 const METADATA: i16 = 4;
 const LIST_OFFSETS: i16 = 1;
 const FETCH: i16 = 4;
+/// Kafka gives batches of Zstandard only to who asks in this version, or a newer one (KIP-110).
+const FETCH_ZSTD: i16 = 10;
+const API_VERSIONS: i16 = 0;
 
 /// From Apache Kafka 2.4 on; the mock is asked in another way.
 const CREATE_TOPICS: i16 = 4;
@@ -49,6 +52,14 @@ pub(crate) struct Record {
     pub(crate) value: Option<Bytes>,
     /// In order; of several headers with the same name only the last (the decoder keeps a map).
     pub(crate) headers: Vec<(String, Option<Bytes>)>,
+}
+
+/// A batch as the broker has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Batch {
+    /// The number of its codec; 0: it is not compressed.
+    pub(crate) codec: u8,
+    pub(crate) bytes: usize,
 }
 
 /// A cluster that somebody runs for the tests.
@@ -145,6 +156,27 @@ impl Cluster {
         ends.iter()
             .flat_map(|(&partition, &end)| self.read_partition(topic, partition, end))
             .collect()
+    }
+
+    /// Every batch that the topic holds now.
+    pub(crate) fn read_batches(&self, topic: &str) -> Vec<Batch> {
+        let ends = self.end_offsets(topic).into_iter();
+        let batches = ends.flat_map(|(partition, end)| self.read_raw(topic, partition, end));
+        batches
+            .map(|batch| Batch {
+                codec: batch[22] & 0b111,
+                bytes: batch.len(),
+            })
+            .collect()
+    }
+
+    /// The newest version of Produce that the cluster speaks.
+    pub(crate) fn newest_produce(&self) -> i16 {
+        let request = ApiVersionsRequest::default();
+        let answer = must(self.connect().call(API_VERSIONS, &request), "ApiVersions");
+        let mut offers = answer.api_keys.iter();
+        let produce = offers.find(|offer| offer.api_key == ApiKey::Produce as i16);
+        produce.expect("every broker takes records").max_version
     }
 
     /// Like [`Self::read_all`], but waits until the topic holds at least so many records: for
@@ -336,32 +368,48 @@ impl Cluster {
     }
 
     fn read_partition(&self, topic: &str, partition: i32, end: i64) -> Vec<Record> {
+        let mut batches = self.read_raw(topic, partition, end);
+        let decoded = batches.iter_mut().flat_map(|batch| {
+            let decompress = |records: &mut Bytes, codec| Ok(decompress(records, codec));
+            let decoded =
+                RecordBatchDecoder::decode_with_custom_compression(batch, Some(decompress));
+            decoded
+                .unwrap_or_else(|error| panic!("a bad batch: {error}"))
+                .records
+        });
+        decoded.map(|record| from_wire(partition, record)).collect()
+    }
+
+    /// The batches of a partition, whole.
+    fn read_raw(&self, topic: &str, partition: i32, end: i64) -> Vec<Bytes> {
         let mut connection = self.connect_to(self.leaders(topic)[&partition]);
-        let mut records: Vec<Record> = Vec::new();
-        let mut next = 0;
+        let mut batches: Vec<Bytes> = Vec::new();
+        let (mut next, mut version) = (0, FETCH);
         while next < end {
-            let batches = eventually(
+            let fetched = eventually(
                 &format!("records of {topic}/{partition} from {next}"),
                 || {
                     let request = fetch_request(topic, partition, next);
-                    let answer = must(connection.call(FETCH, &request), "Fetch");
+                    let answer = must(connection.call(version, &request), "Fetch");
                     let found = answer.responses.first()?.partitions.first()?;
+                    if found.error_code == ResponseError::UnsupportedCompressionType.code() {
+                        version = FETCH_ZSTD;
+                        return None;
+                    }
                     expect_no_error(found.error_code, &format!("fetching {topic}/{partition}"));
                     found.records.clone().filter(|records| !records.is_empty())
                 },
             );
-            // A batch comes whole, even if the fetch began in its middle.
-            let fetched = decode(batches)
-                .into_iter()
-                .filter(|record| record.offset >= next);
-            let fetched: Vec<_> = fetched.map(|record| from_wire(partition, record)).collect();
+            let fetched = whole_batches(fetched);
             let last = fetched
                 .last()
                 .unwrap_or_else(|| panic!("{topic}/{partition} stops at {next}"));
-            next = last.offset + 1;
-            records.extend(fetched);
+            let last_offset_delta = i32::from_be_bytes(last[23..27].try_into().expect("4 bytes"));
+            let base_offset = i64::from_be_bytes(last[..8].try_into().expect("8 bytes"));
+            next = base_offset + i64::from(last_offset_delta) + 1;
+            batches.extend(fetched);
         }
-        records
+        batches
     }
 }
 
@@ -406,26 +454,27 @@ fn fetch_request(topic: &str, partition: i32, offset: i64) -> FetchRequest {
         .with_topics(vec![of_topic])
 }
 
-/// The records of all whole batches; brokers cut the last one off where the bytes end.
-fn decode(mut batches: Bytes) -> Vec<kafka_protocol::records::Record> {
+/// All whole batches; brokers cut the last one off where the bytes end.
+fn whole_batches(mut bytes: Bytes) -> Vec<Bytes> {
     /// Base offset and length stand before what the length counts.
     const BEFORE_LENGTH_ENDS: usize = 12;
-    let mut records = Vec::new();
-    while let Some(prefix) = batches.first_chunk::<BEFORE_LENGTH_ENDS>() {
+    let mut batches = Vec::new();
+    while let Some(prefix) = bytes.first_chunk::<BEFORE_LENGTH_ENDS>() {
         let [.., a, b, c, d] = *prefix;
         let whole = BEFORE_LENGTH_ENDS + u32::from_be_bytes([a, b, c, d]) as usize;
-        if whole > batches.len() {
+        if whole > bytes.len() {
             break;
         }
-        let mut batch = batches.split_to(whole);
-        let decoded = RecordBatchDecoder::decode(&mut batch);
-        records.extend(
-            decoded
-                .unwrap_or_else(|error| panic!("a bad batch: {error}"))
-                .records,
-        );
+        batches.push(bytes.split_to(whole));
     }
-    records
+    batches
+}
+
+fn decompress(records: &Bytes, codec: Compression) -> Bytes {
+    match codec {
+        Compression::None => records.clone(),
+        codec => others::decompress(codec as u8, records).into(),
+    }
 }
 
 fn from_wire(partition: i32, record: kafka_protocol::records::Record) -> Record {

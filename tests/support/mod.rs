@@ -19,14 +19,15 @@
 //! }
 //! ```
 //!
-//! Nothing here uses the codec or the producer under test: topics are made and records are read with
-//! the `kafka-protocol` crate over blocking sockets, and kcat is at hand as a second opinion.
+//! Nothing here uses the codecs or the producer under test: topics are made and records are read with
+//! the `kafka-protocol` crate and other decompressors over blocking sockets, and kcat is at hand as a second opinion.
 //! Everything waits with a deadline and panics with its reason; nothing is left running.
 
 // Every test binary compiles this module for itself and uses only a part of it.
 #![allow(dead_code, unused_imports)]
 
 mod cluster;
+mod decompress;
 mod kcat;
 mod needs;
 mod private_cluster;
