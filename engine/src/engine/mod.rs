@@ -379,11 +379,11 @@ impl Engine {
             .values()
             .map(|state| state.topic.stage().queue().unsettled())
             .sum();
-        let lanes = self.sender.lanes().map(|(_, lane)| lane.unsettled());
-        staged
-            + lanes
-                .map(|(waiting, in_flight)| waiting + in_flight)
-                .sum::<u64>()
+        let lanes = self.sender.lanes().map(|(_, lane)| {
+            let (waiting, in_flight) = lane.unsettled();
+            waiting + in_flight + lane.unreported()
+        });
+        staged + lanes.sum::<u64>()
     }
 
     fn undelivered(&self) -> Vec<Undelivered> {

@@ -42,6 +42,8 @@ pub(crate) struct Lane {
     /// Batches that go before the queue and the press, in order.
     head: VecDeque<Parcel>,
     in_flight: VecDeque<Parcel>,
+    /// Batches with their outcomes, by id, that are reported after an earlier one.
+    concluded: BTreeMap<u64, (Parcel, SettledOutcome)>,
     /// The head is not sent again before then.
     retry_at: Time,
     /// Records that were drained so far.
@@ -108,6 +110,7 @@ impl Lane {
             vanished: None,
             head: VecDeque::new(),
             in_flight: VecDeque::new(),
+            concluded: BTreeMap::new(),
             retry_at: Time::default(),
             drained: 0,
             last_error: None,
@@ -364,7 +367,7 @@ impl Lane {
             self.last_error = None;
             // What failed goes again alone, and first.
             self.proven = self.head.is_empty();
-            self.end(
+            self.conclude(
                 core,
                 parcel,
                 SettledOutcome::Delivered {
@@ -547,26 +550,28 @@ impl Lane {
         let with_records = core.settings.report_records;
         let last_error = self.last_error.as_ref().or(trouble).cloned();
         let place = self.waiting_place();
-        let (topic, index) = (&self.topic, self.partition.index());
-        let parcels = self
-            .in_flight
-            .iter_mut()
-            .map(|parcel| (parcel, Place::InFlight));
-        for (parcel, place) in parcels.chain(self.head.iter_mut().map(|parcel| (parcel, place))) {
+        let index = self.partition.index();
+        let sent = self.in_flight.iter_mut();
+        let sent = sent.map(|parcel| (parcel, Place::InFlight));
+        let waiting = self.head.iter_mut().map(|parcel| (parcel, place));
+        let mut parcels: Vec<(&mut Parcel, Place)> = sent.chain(waiting).collect();
+        parcels.sort_by_key(|(parcel, _)| parcel.id);
+        for (parcel, place) in parcels {
             let expired = parcel.batch.expired(now, timeout);
             let settlement = parcel.batch.settle(expired, with_records);
             if let Some(settlement) = settlement.if_any() {
                 let mut failure = parcel.failure(DeliveryError::TimedOut, place);
                 failure.last_error = failure.last_error.or_else(|| last_error.clone());
                 let outcome = SettledOutcome::Failed(Arc::new(failure));
-                settle(core, topic, index, settlement, outcome);
+                settle(core, &self.topic, index, settlement, outcome);
             }
         }
+        self.report_concluded(core);
         let press = self.press.as_mut();
         let mut expired = press.map_or_else(Vec::new, |p| p.expire(now, timeout, with_records));
         expired.extend(self.partition.queue().expire(now, timeout, with_records));
         let failure = Failure::unsent(DeliveryError::TimedOut, place, last_error);
-        fail_all(core, topic, index, expired, failure);
+        fail_all(core, &self.topic, index, expired, failure);
         self.drop_settled();
     }
 
@@ -601,6 +606,7 @@ impl Lane {
             parcel.last_error = parcel.last_error.take().or_else(|| last_error.clone());
             self.fail(core, parcel, error, place);
         }
+        self.report_concluded(core);
         let with_records = core.settings.report_records;
         let press = self.press.as_mut();
         let mut waiting = press.map_or_else(Vec::new, |press| press.purge(with_records));
@@ -623,6 +629,15 @@ impl Lane {
             parcel.last_error = why.cloned().or(parcel.last_error);
             self.fail(core, parcel, error, Place::InFlight);
         }
+        self.report_concluded(core);
+    }
+
+    /// Messages whose outcome is known, and not reported yet.
+    pub(crate) fn unreported(&self) -> u64 {
+        let parcels = self.concluded.values();
+        parcels
+            .map(|(parcel, _)| u64::from(parcel.batch.unsettled()))
+            .sum()
     }
 
     /// Messages without an outcome: waiting, and on the wire.
@@ -718,7 +733,37 @@ impl Lane {
 
     fn give_up(&mut self, core: &Core, parcel: Parcel, error: DeliveryError) {
         self.interrupt();
-        self.fail(core, parcel, error, Place::InFlight);
+        let failure = Arc::new(parcel.failure(error, Place::InFlight));
+        self.conclude(core, parcel, SettledOutcome::Failed(failure));
+    }
+
+    /// Ends a batch by its answer. Reports of an idempotent producer keep the order of the
+    /// partition: while an earlier batch has no outcome, this one is not reported.
+    fn conclude(&mut self, core: &Core, parcel: Parcel, outcome: SettledOutcome) {
+        if self.series.is_some() && self.comes_behind(parcel.id) {
+            self.concluded.insert(parcel.id, (parcel, outcome));
+        } else {
+            self.end(core, parcel, outcome);
+        }
+    }
+
+    /// Reports what waits for no earlier batch any more.
+    pub(super) fn report_concluded(&mut self, core: &Core) {
+        while let Some(first) = self.concluded.first_entry() {
+            let id = *first.key();
+            if self.comes_behind(id) {
+                return;
+            }
+            if let Some((parcel, outcome)) = self.concluded.remove(&id) {
+                self.end(core, parcel, outcome);
+            }
+        }
+    }
+
+    /// Whether a batch before this one has messages without an outcome.
+    fn comes_behind(&self, id: u64) -> bool {
+        let mut pending = self.in_flight.iter().chain(&self.head);
+        pending.any(|other| other.id < id && other.batch.unsettled() > 0)
     }
 
     fn fail(&self, core: &Core, parcel: Parcel, error: DeliveryError, place: Place) {

@@ -246,7 +246,9 @@ impl Sender {
     /// Settles the batches of a written `acks=0` request.
     pub(crate) fn written(&mut self, shipments: &[Shipment]) {
         for Shipment { lane, parcel, .. } in shipments {
-            self.lanes[*lane as usize].delivered(&self.core, *parcel, None, None);
+            let lane = &mut self.lanes[*lane as usize];
+            lane.delivered(&self.core, *parcel, None, None);
+            lane.report_concluded(&self.core);
         }
     }
 
@@ -350,6 +352,7 @@ impl Sender {
             let (base_offset, append_time) = (answer.base_offset, answer.log_append_time_ms);
             let troubled = lane.last_error().is_some();
             lane.delivered(&core, parcel, told(base_offset), told(append_time));
+            lane.report_concluded(&core);
             if troubled && lane.last_error().is_none() {
                 verdict.recovered.push(index);
             }
@@ -388,6 +391,7 @@ impl Sender {
                 false
             }
         };
+        lane.report_concluded(&core);
         // Metadata may have named a new leader while the answer was on its way.
         if code.needs_metadata() && lane.leader == Some(node) {
             lane.set_leader(None);
@@ -440,6 +444,7 @@ impl Sender {
             let goes_again = lane.again(&core, shipment, &setback, |attempts| {
                 now.after(retry_wait(&core, attempts, random))
             });
+            lane.report_concluded(&core);
             if !goes_again {
                 self.leave_gap(&setback);
             }

@@ -288,6 +288,28 @@ fn what_was_appended_in_spite_of_its_answer_is_not_appended_again() {
 }
 
 #[test]
+fn reports_come_in_the_order_of_the_partition() {
+    let taken = Fault::AppendThenRefuse(ErrorCode::REQUEST_TIMED_OUT);
+    let refused = Fault::Refuse(ErrorCode::POLICY_VIOLATION);
+    for script in [
+        vec![taken.clone()],
+        vec![Fault::Obey, taken.clone(), taken.clone()],
+        vec![taken.clone(), Fault::Obey, Fault::Close],
+        vec![taken.clone(), refused.clone(), taken.clone()],
+        vec![taken, Fault::Obey, refused],
+    ] {
+        let (mut world, topic) = pipelining(idempotent());
+        world.take_reports_at_once(false);
+        world.cluster.broker(1).script(Produce, script.clone());
+        world.publish_many(&topic, 20, &Message::of(10));
+        world.run_dry(secs(20));
+        let reports = world.accumulator.reports().take();
+        let opaques: Vec<u64> = reports.into_iter().flatten().map(|r| r.opaque).collect();
+        assert_eq!(opaques, (1..21).collect::<Vec<_>>(), "{script:?}");
+    }
+}
+
+#[test]
 fn a_duplicate_is_a_success_whose_offset_nobody_knows() {
     let (mut world, topic) = pipelining(idempotent());
     let duplicate = ErrorCode::DUPLICATE_SEQUENCE_NUMBER;
