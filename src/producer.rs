@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kafka_engine::accumulator::Accumulator;
-use kafka_engine::{Purge, Undelivered};
+use kafka_engine::{Purge, Undelivered, say};
 use parking_lot::Mutex;
 
 use crate::config::{Config, ConfigError, Finished};
@@ -77,7 +77,7 @@ impl ProducerBuilder {
             ..
         } = self.config.finish().map_err(StartError::Config)?;
         for warning in warnings {
-            tracing::warn!("{warning}");
+            say!(settings, WARN Conf, "{warning}");
         }
         settings.reports = self.report_mode.unwrap_or(settings.reports);
         settings.report_records = self.report_records;
@@ -239,7 +239,8 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         for lost in self.end() {
-            tracing::warn!("producer dropped without close: {lost}");
+            let settings = self.accumulator.settings();
+            say!(settings, WARN Generic, "producer dropped without close: {lost}");
         }
     }
 }

@@ -22,6 +22,7 @@ use serde::Serialize;
 
 use crate::console::Console;
 use crate::error::{Error, Exit};
+use crate::logging;
 use crate::socket;
 use events::Events;
 use measure::{Samples, Usage};
@@ -250,7 +251,8 @@ struct Bench<'a> {
 impl<'a> Bench<'a> {
     fn start(options: &'a Options, console: &Console) -> Result<Self, Error> {
         let events = Events::open(options.payload.as_deref(), options.size, options.key.0)?;
-        let (config, topic, settings) = options.target()?;
+        let (mut config, topic, settings) = options.target()?;
+        logging::tell_details(&mut config);
         // A mistake is told before the producer looks for brokers, and logs that it finds none.
         check_topic_name(topic)?;
         let producer = Producer::builder()

@@ -17,6 +17,7 @@ use event_kafka::{Producer, ReportMode};
 
 use crate::console::Console;
 use crate::error::{Error, Exit};
+use crate::logging;
 use crate::socket;
 use input::Input;
 use publisher::{Envelope, Publisher};
@@ -96,7 +97,8 @@ Examples:
 pub(crate) fn run(options: Options, console: &Console) -> Result<Exit, Error> {
     let socket = Socket::parse(&options.socket)?;
     let envelope = Envelope::new(&options, &socket);
-    let config = configuration(&socket, options.config.as_deref())?;
+    let mut config = configuration(&socket, options.config.as_deref())?;
+    logging::tell_details(&mut config);
     let settings = config.clone().finish()?.settings;
     let input = Input::open(&options, settings.message_max_bytes)?;
     let mode = match options.report {

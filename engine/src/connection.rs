@@ -21,6 +21,7 @@ pub use trouble::{ConnectionError, Nonsense, Question, Trouble};
 
 use crate::accumulator::Core;
 use crate::cluster::NodeId;
+use crate::say;
 use crate::sender::Shipment;
 use crate::settings::Endpoint;
 use crate::time::Time;
@@ -255,13 +256,15 @@ impl Connection {
             Some(&self.core.settings.client_id),
         )?;
         self.next_correlation = correlation.wrapping_add(1);
+        let api = ApiKey::Produce;
+        let question = Question { api, version };
+        self.tell_of_request(question, correlation);
         if request.acks == 0 {
             self.unanswered = Some((shipments, deadline));
         } else {
-            let api = ApiKey::Produce;
             self.pending.push_back(Pending {
                 correlation,
-                question: Question { api, version },
+                question,
                 deadline,
                 purpose: Purpose::Produce(shipments),
             });
@@ -302,6 +305,11 @@ impl Connection {
                 found,
             }));
         }
+        say!(
+            self.core.settings, DEBUG Protocol,
+            broker = %self.endpoint, correlation = found,
+            "{question} is answered with {} bytes", frame.len()
+        );
         let Question { api, version } = question;
         let pending = self.pending.pop_front().expect("looked at above");
         let answer = match pending.purpose {
@@ -416,6 +424,7 @@ impl Connection {
         )
         .map_err(|source| self.error(Trouble::Unwritable { question, source }))?;
         self.next_correlation = correlation.wrapping_add(1);
+        self.tell_of_request(question, correlation);
         self.pending.push_back(Pending {
             correlation,
             question,
@@ -426,6 +435,13 @@ impl Connection {
             chunks: weave(frame, Vec::new()),
         });
         Ok(())
+    }
+
+    fn tell_of_request(&self, question: Question, correlation: i32) {
+        say!(
+            self.core.settings, DEBUG Protocol,
+            broker = %self.endpoint, correlation, "{question} is asked"
+        );
     }
 
     /// When to call [`Connection::overdue`].

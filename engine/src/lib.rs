@@ -14,6 +14,7 @@ mod connection;
 mod engine;
 pub mod error;
 mod inquiry;
+pub mod log;
 pub mod report;
 mod sender;
 pub mod settings;

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use kafka_wire::Codec;
 
+use crate::log::LogSettings;
+
 /// Settings of one producer. The defaults are librdkafka's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -89,6 +91,8 @@ pub struct Settings {
     pub codec: Option<Codec>,
     /// Threads that compress batches at most, if any topic does.
     pub compression_threads: usize,
+    /// What is said to the log.
+    pub log: LogSettings,
     /// Which outcomes are reported.
     pub reports: ReportMode,
     /// Whether reports carry the record's key, value and timestamp. Memory is then held until
@@ -135,6 +139,7 @@ impl Default for Settings {
             sockets: SocketSettings::default(),
             codec: None,
             compression_threads: 1,
+            log: LogSettings::default(),
             reports: ReportMode::All,
             report_records: false,
         }

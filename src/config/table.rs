@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use kafka_engine::log::Context;
 use kafka_engine::settings::{Acks, AddressFamily, Partitioner, ReportMode, TopicCodec};
 use kafka_wire::Codec;
+use tracing::level_filters::LevelFilter;
 
 use super::property::{
     Form, MAX, Property, Refusal, Refused, Scope, boolean, brokers, call, choice, exact_choice,
@@ -225,10 +227,13 @@ pub static PROPERTIES: &[Property] = &[
         Some("all"),
     )
     .medium()
-    .planned(WIRING)
+    .implemented("effects::debug", |to, words| {
+        let contexts = Context::ALL.into_iter();
+        to.global.log.details = contexts.filter(|it| words.contains(it.name())).collect();
+    })
     .doc(
-        "What the log tells of in detail. For a producer: broker, topic and msg, and protocol \
-         for every request.",
+        "What the log tells of in detail, whatever log_level is. For a producer: generic, broker, \
+         topic, metadata, msg, eos, conf, and protocol for every request and answer.",
     ),
     integer("socket.timeout.ms", 10..=300_000, "60000")
         .implemented("effects::socket_timeout_ms", |to, ms| {
@@ -262,7 +267,9 @@ pub static PROPERTIES: &[Property] = &[
         .planned(WIRING)
         .doc("Requests of a connection that may time out before it is closed; 0: any number."),
     integer("broker.address.ttl", 0..=86_400_000, "1000")
-        .planned(WIRING)
+        .implemented("effects::broker_address_ttl", |to, ms| {
+            to.global.sockets.address_ttl = millis(ms);
+        })
         .doc("How many milliseconds the addresses of a broker's name are remembered."),
     choice("broker.address.family", &["any", "v4", "v6"], "any")
         .implemented("effects::broker_address_family", |to, word| {
@@ -329,23 +336,37 @@ pub static PROPERTIES: &[Property] = &[
         Some("a subscriber of the crate tracing, whose events all logs are"),
     )
     .doc("Is called with lines of the log."),
-    integer("log_level", 0..=7, "6").planned(WIRING).doc(
-        "How much is logged, as syslog counts: 3 errors, 4 warnings, 5 and 6 what happens, \
-             7 details.",
-    ),
+    integer("log_level", 0..=7, "6")
+        .implemented("effects::log_level", |to, level| {
+            to.global.log.level = match level {
+                ..3 => LevelFilter::OFF,
+                3 => LevelFilter::ERROR,
+                4 => LevelFilter::WARN,
+                5 | 6 => LevelFilter::INFO,
+                _ => LevelFilter::DEBUG,
+            };
+        })
+        .doc(
+            "How much is logged at most, as syslog counts: 3 errors, 4 warnings, 5 and 6 what \
+             happens, 7 details.",
+        ),
     boolean("log.queue", "false")
         .planned(C_INTERFACE)
         .doc("Hand log lines to the program as events."),
     boolean("log.thread.name", "true")
-        .planned(WIRING)
+        .no_op("whoever writes the log down knows the thread: it is called event-kafka")
         .doc("Name the thread in log lines."),
     boolean("enable.random.seed", "true")
         .no_op("random numbers are seeded by the operating system")
         .doc("Seed the C library's random numbers."),
-    boolean("log.connection.close", "true").planned(WIRING).doc(
-        "Log connections that a broker closes. Not worth a line where brokers close those \
-             that are idle.",
-    ),
+    boolean("log.connection.close", "true")
+        .implemented("effects::log_connection_close", |to, on| {
+            to.global.log.connection_close = on;
+        })
+        .doc(
+            "Log connections that a broker closes. Those that were idle for long are a detail in \
+             any case.",
+        ),
     call("background_event_cb", None).doc("Is called with events on a thread of its own."),
     call("socket_cb", None).doc("Makes sockets in the library's place."),
     call("connect_cb", None).doc("Connects sockets in the library's place."),
@@ -795,7 +816,10 @@ pub static PROPERTIES: &[Property] = &[
         ],
         "use_all_dns_ips",
     )
-    .planned(WIRING)
+    .rejected(
+        "only Kerberos needs brokers by their canonical names, and there is no Kerberos here",
+        "leave it at use_all_dns_ips, which tries every address",
+    )
     .doc(
         "Whether a broker's name stands for all of its addresses, or bootstrap names for the \
          canonical names of theirs.",
@@ -856,7 +880,10 @@ pub static PROPERTIES: &[Property] = &[
         .doc("How many milliseconds a message may take in all before it has failed; 0: for ever."),
     choice("queuing.strategy", &["fifo", "lifo"], "fifo")
         .of_topic()
-        .planned(WIRING)
+        .rejected(
+            "the messages of a partition keep their order here",
+            "leave it at fifo",
+        )
         .doc("Which of the waiting messages goes first: the oldest (fifo)."),
     boolean("produce.offset.report", "false")
         .of_topic()

@@ -38,7 +38,6 @@ impl Flags {
         Self { words, bits: 0 }
     }
 
-    #[allow(dead_code, reason = "until `debug` is wired")]
     pub(super) fn contains(self, word: &str) -> bool {
         self.iter().any(|set| set == word)
     }

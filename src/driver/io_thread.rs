@@ -62,7 +62,7 @@ pub(super) fn run(
     let turn = Rc::new(Turn {
         engine: RefCell::new(Engine::new(&accumulator, fastrand::u64(..))),
         rouse,
-        resolver: Resolver::new(&accumulator.settings().sockets),
+        resolver: Resolver::new(&accumulator),
         accumulator,
     });
     let (done, compressed) = unbounded_channel();

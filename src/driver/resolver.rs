@@ -3,9 +3,11 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
 
-use kafka_engine::settings::{AddressFamily, Endpoint, SocketSettings};
+use kafka_engine::accumulator::Accumulator;
+use kafka_engine::say;
+use kafka_engine::settings::{AddressFamily, Endpoint, Settings};
 use kafka_engine::time::{Clock, Time};
 
 use super::clock::SystemClock;
@@ -15,8 +17,7 @@ use super::clock::SystemClock;
 /// Addresses that are used are forgotten until a broker has answered at one of them: those that lead
 /// nowhere, or to somebody else, are looked up anew for the next attempt.
 pub(super) struct Resolver {
-    family: AddressFamily,
-    ttl: Duration,
+    accumulator: Arc<Accumulator>,
     known: RefCell<HashMap<Endpoint, Place>>,
 }
 
@@ -30,10 +31,9 @@ pub(super) struct Place {
 }
 
 impl Resolver {
-    pub(super) fn new(settings: &SocketSettings) -> Self {
+    pub(super) fn new(accumulator: &Arc<Accumulator>) -> Self {
         Self {
-            family: settings.family,
-            ttl: settings.address_ttl,
+            accumulator: Arc::clone(accumulator),
             known: RefCell::default(),
         }
     }
@@ -46,11 +46,11 @@ impl Resolver {
         let resolved = tokio::net::lookup_host((&*endpoint.host, endpoint.port)).await;
         let resolved = resolved.map_err(|error| format!("cannot resolve the name: {error}"))?;
         let addresses = self.of_family(resolved.collect())?;
-        tracing::debug!(target: "event_kafka::broker", "{endpoint} is looked up: {addresses:?}");
+        say!(self.settings(), DEBUG Broker, "{endpoint}: looked up, {addresses:?}");
         Ok(Place {
             endpoint: endpoint.clone(),
             addresses,
-            until: SystemClock.now().after(self.ttl),
+            until: SystemClock.now().after(self.settings().sockets.address_ttl),
         })
     }
 
@@ -62,13 +62,17 @@ impl Resolver {
         known.insert(place.endpoint.clone(), place);
     }
 
+    fn settings(&self) -> &Settings {
+        self.accumulator.settings()
+    }
+
     fn take(&self, endpoint: &Endpoint, now: Time) -> Option<Place> {
         let place = self.known.borrow_mut().remove(endpoint);
         place.filter(|place| now < place.until)
     }
 
     fn of_family(&self, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, String> {
-        let (wanted, lacking): (fn(&SocketAddr) -> bool, _) = match self.family {
+        let (wanted, lacking): (fn(&SocketAddr) -> bool, _) = match self.settings().sockets.family {
             AddressFamily::Any => (|_| true, "no address"),
             AddressFamily::V4 => (
                 SocketAddr::is_ipv4,
@@ -89,7 +93,17 @@ impl Resolver {
 
 #[cfg(test)]
 mod tests {
+    use kafka_engine::settings::SocketSettings;
+
     use super::*;
+
+    fn resolver(sockets: SocketSettings) -> Resolver {
+        let settings = Settings {
+            sockets,
+            ..Settings::default()
+        };
+        Resolver::new(&Accumulator::new(settings, 1))
+    }
 
     fn endpoint(host: &str) -> Endpoint {
         Endpoint {
@@ -104,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_place_is_known_until_its_time_is_over_or_it_is_used_in_vain() {
-        let resolver = Resolver::new(&SocketSettings::default());
+        let resolver = resolver(SocketSettings::default());
         let place = |host, until| Place {
             endpoint: endpoint(host),
             addresses: vec!["192.0.2.1:9092".parse().unwrap()],
@@ -134,7 +148,7 @@ mod tests {
             (AddressFamily::V4, &both[..1]),
             (AddressFamily::V6, &both[1..]),
         ] {
-            let resolver = Resolver::new(&SocketSettings {
+            let resolver = resolver(SocketSettings {
                 family,
                 ..SocketSettings::default()
             });

@@ -9,6 +9,7 @@ mod brokers;
 mod compression;
 mod delivery;
 mod effect;
+mod log;
 mod metadata;
 mod partitions;
 mod queue;
@@ -74,6 +75,11 @@ effects! {
         enable_idempotence
         enable_gapless_guarantee
     }
+    log {
+        log_level
+        log_connection_close
+        debug
+    }
     metadata {
         topic_metadata_refresh_interval_ms
         metadata_max_age_ms
@@ -97,6 +103,7 @@ effects! {
         socket_keepalive_enable
         socket_nagle_disable
         broker_address_family
+        broker_address_ttl
     }
 }
 

@@ -12,6 +12,7 @@ use rustix::net::sockopt;
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
 use crate::effect::{Effect, and};
+use crate::log;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -52,7 +53,9 @@ impl Real {
     }
 }
 
+/// A producer; what it says to the log is recorded.
 pub(crate) fn start(config: Config) -> Producer {
+    log::record();
     Producer::builder().config(config).start().unwrap()
 }
 
@@ -138,4 +141,41 @@ pub(crate) fn broker_address_family(effect: &Effect) {
         Real::start(config).deliver(1)
     });
     assert_eq!(observed, [1, 0]);
+}
+
+pub(crate) fn broker_address_ttl(effect: &Effect) {
+    let observed = effect.with("0", |config| {
+        // How long this takes nobody knows: once within a second is enough.
+        let mut lookups = (0..10).map(|_| lookups_of_two_connections(config.clone()));
+        lookups.find(|lookups| *lookups == 1).is_some()
+    });
+    assert_eq!(observed, [true, false]);
+}
+
+/// How often a name is looked up for two connections that follow each other: the first is closed
+/// because it is idle, the second is made for fresh metadata.
+fn lookups_of_two_connections(config: Config) -> usize {
+    log::record();
+    let cluster = Cluster::start().unwrap();
+    let name = format!("localhost:{}", cluster.address(1).port());
+    let config = and(
+        config,
+        &[
+            ("bootstrap.servers", &name),
+            ("connections.max.idle.ms", "20"),
+            ("topic.metadata.refresh.interval.ms", "100"),
+            ("debug", "broker"),
+        ],
+    );
+    let _producer = start(config);
+    let count = |what: &str| {
+        let line = format!("event_kafka::broker message={name}: {what}");
+        log::said()
+            .iter()
+            .filter(|said| said.starts_with(&line))
+            .count()
+    };
+    let twice = cluster.wait(PATIENCE, |_| (count("can be used") >= 2).then_some(()));
+    assert!(twice.is_some(), "{:#?}", log::said());
+    count("looked up")
 }

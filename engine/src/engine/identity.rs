@@ -3,12 +3,12 @@
 use kafka_wire::message::InitProducerIdResponse;
 use kafka_wire::{ApiKey, ErrorCode};
 use std::sync::Arc;
-use tracing::{debug, info, warn};
 
 use super::{Engine, Reason, Subject, Timer};
 use crate::accumulator::ProducerId;
 use crate::connection::ConnId;
 use crate::error::{DeliveryError, FatalError};
+use crate::say;
 use crate::time::Time;
 
 impl Engine {
@@ -91,7 +91,7 @@ impl Engine {
                 identities.inquiry.want_urgently();
             }
             if self.complaints.over(&Subject::Identity) {
-                info!("a producer id was given out");
+                say!(self.core.settings, INFO Eos, "a producer id was given out");
             }
             self.dismiss_spares(now);
             return self.list_all(now);
@@ -112,8 +112,13 @@ impl Engine {
             .complaints
             .complain(Subject::Identity, Reason::Code(code), now)
         {
-            Some(unsaid) => warn!("{text}; trying again until there is one{unsaid}"),
-            None => debug!("{text}"),
+            Some(unsaid) => {
+                say!(
+                    self.core.settings, WARN Eos,
+                    "{text}; trying again until there is one{unsaid}"
+                )
+            }
+            None => say!(self.core.settings, DEBUG Eos, "{text}"),
         }
         self.sender.identities.last_error = Some(text);
     }

@@ -3,12 +3,11 @@
 
 use std::sync::Arc;
 
-use tracing::{debug, info, warn};
-
 use super::{Engine, Event, Reason, Subject, Timer};
 use crate::backoff::backoff;
 use crate::cluster::{Link, NodeId};
 use crate::connection::{ConnId, Connection, ConnectionError, Trouble};
+use crate::say;
 use crate::time::Time;
 
 impl Engine {
@@ -49,6 +48,7 @@ impl Engine {
         self.next_conn += 1;
         node.link = Link::Opening(conn);
         let endpoint = node.endpoint.clone();
+        say!(self.core.settings, DEBUG Broker, "{endpoint}: connecting");
         let connection = Connection::new(id, endpoint.clone(), &self.core, now);
         self.timers
             .arm(Timer::Connection(conn), connection.deadline());
@@ -69,6 +69,7 @@ impl Engine {
         let Some(connection) = self.connections.get(&conn) else {
             return;
         };
+        say!(self.core.settings, DEBUG Broker, "{}: can be used", connection.endpoint);
         let id = connection.node;
         if let Some(node) = self.cluster.get_mut(id) {
             node.link = Link::Up(conn);
@@ -89,7 +90,7 @@ impl Engine {
         }
         let broker = connection.endpoint.clone();
         if self.complaints.over(&Subject::Broker(broker)) {
-            info!(broker = %connection.endpoint, "works again");
+            say!(self.core.settings, INFO Broker, broker = %connection.endpoint, "works again");
         }
     }
 
@@ -138,7 +139,7 @@ impl Engine {
 
     /// Nothing is wrong with the broker: it can be connected again at once.
     fn let_go(&mut self, id: NodeId, error: &ConnectionError) {
-        debug!("{error}");
+        say!(self.core.settings, DEBUG Broker, "{error}");
         if let Some(node) = self.cluster.get_mut(id) {
             node.link = Link::Down;
         }
@@ -158,9 +159,20 @@ impl Engine {
         let failures = node.failures;
         let subject = Subject::Broker(error.broker.clone());
         let reason = Reason::Connection(std::mem::discriminant(&error.trouble));
-        match self.complaints.complain(subject, reason, now) {
-            Some(unsaid) => warn!("{error}; trying again until it works{unsaid}"),
-            None => debug!(failures, ?wait, "{error}"),
+        let closed = matches!(error.trouble, Trouble::Lost { .. });
+        let quiet = closed && !self.core.settings.log.connection_close;
+        let said = match quiet {
+            true => None,
+            false => self.complaints.complain(subject, reason, now),
+        };
+        match said {
+            Some(unsaid) => {
+                say!(
+                    self.core.settings, WARN Broker,
+                    "{error}; trying again until it works{unsaid}"
+                )
+            }
+            None => say!(self.core.settings, DEBUG Broker, failures, ?wait, "{error}"),
         }
     }
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use kafka_wire::message::{MetadataResponse, MetadataTopic};
 use kafka_wire::{ApiKey, ErrorCode};
-use tracing::{debug, info, warn};
 
 use super::{Engine, Reason, Subject, Timer};
 use crate::cluster::Changes;
 use crate::connection::{ConnId, ConnectionError, Trouble};
+use crate::say;
 use crate::time::Time;
 
 /// While no broker answers, another one is tried after so long.
@@ -52,7 +52,10 @@ impl Engine {
     }
 
     fn rebootstrap(&mut self, why: &str, now: Time) {
-        warn!("{why}: the cluster is looked for at the bootstrap addresses");
+        say!(
+            self.core.settings, WARN Metadata,
+            "{why}: the cluster is looked for at the bootstrap addresses"
+        );
         for conn in self.cluster.forget() {
             self.dismiss(conn, now);
         }
@@ -123,6 +126,10 @@ impl Engine {
         }
         // Nobody else needs to be asked.
         self.timers.disarm(Timer::Refresh);
+        say!(
+            self.core.settings, DEBUG Metadata,
+            "{} brokers, {} topics", response.brokers.len(), response.topics.len()
+        );
         let changes = self.cluster.update(&response.brokers);
         self.apply(changes, now);
         self.connect_all(now);
@@ -143,7 +150,7 @@ impl Engine {
             if self.needs_metadata(slot) {
                 open.push(slot);
             } else if usable && self.complaints.over(&Subject::Metadata(slot)) {
-                info!(topic = %name, "can be used again");
+                say!(self.core.settings, INFO Topic, topic = %name, "can be used again");
             }
         }
         let needed = !open.is_empty() || cut_off || response.brokers.is_empty();
@@ -171,8 +178,13 @@ impl Engine {
             .complaints
             .complain(Subject::Cluster, Reason::Code(code), now)
         {
-            Some(unsaid) => warn!("{text}; trying again until there is some{unsaid}"),
-            None => debug!("{text}"),
+            Some(unsaid) => {
+                say!(
+                    self.core.settings, WARN Metadata,
+                    "{text}; trying again until there is some{unsaid}"
+                )
+            }
+            None => say!(self.core.settings, DEBUG Metadata, "{text}"),
         }
     }
 

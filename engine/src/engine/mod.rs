@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use kafka_wire::ErrorCode;
 use kafka_wire::message::ProduceResponse;
-use tracing::{debug, error, info, warn};
 
 use crate::accumulator::{Accumulator, Core, Work};
 use crate::cluster::{Cluster, Link, NodeId};
@@ -20,6 +19,7 @@ use crate::complaints::Complaints;
 use crate::compression::{Done, Job};
 use crate::connection::{Answer, ConnId, Connection, ConnectionError, Question, Transmit, Trouble};
 use crate::error::{DeliveryError, FatalError, Place};
+use crate::say;
 use crate::sender::{Refusal, Sender, Shipment};
 use crate::settings::{Compression, Endpoint};
 use crate::time::Time;
@@ -335,7 +335,7 @@ impl Engine {
         if self.core.fatal.set(fatal.clone()).is_err() {
             return;
         }
-        error!("{fatal}; nothing is accepted or sent any more");
+        say!(self.core.settings, ERROR Generic, "{fatal}; nothing is accepted or sent any more");
         self.accumulator.close();
         self.fail_waiting(fatal.error, Some(&fatal.text));
         self.close_queues();
@@ -566,11 +566,16 @@ impl Engine {
         let topic = &self.sender.lane(lane).topic;
         let subject = Subject::Codec(topic.slot());
         match self.complaints.complain(subject, Reason::CodecFails, now) {
-            Some(unsaid) => warn!(
+            Some(unsaid) => say!(
+                self.core.settings, WARN Msg,
                 topic = %topic.name(),
                 "a batch goes uncompressed: {why}{unsaid}"
             ),
-            None => debug!(topic = %topic.name(), "a batch goes uncompressed: {why}"),
+            None => say!(
+                self.core.settings, DEBUG Msg,
+                topic = %topic.name(),
+                "a batch goes uncompressed: {why}"
+            ),
         }
     }
 
@@ -587,7 +592,8 @@ impl Engine {
         let (topic, broker) = (topic.name(), &connection.endpoint);
         let needed = codec.oldest_produce();
         if let Some(unsaid) = self.complaints.complain(subject, reason, now) {
-            warn!(
+            say!(
+                self.core.settings, WARN Msg,
                 %topic,
                 "batches go uncompressed: {codec} needs Produce {needed}, and {broker} is older; \
                  choose another codec, or newer brokers{unsaid}"
@@ -601,8 +607,10 @@ impl Engine {
         let subject = Subject::Batches(lane.topic.slot());
         let reason = Reason::Code(refusal.code);
         match self.complaints.complain(subject, reason, now) {
-            Some(unsaid) => warn!(%topic, partition, "{}{unsaid}", refusal.text),
-            None => debug!(%topic, partition, "{}", refusal.text),
+            Some(unsaid) => {
+                say!(self.core.settings, WARN Msg, %topic, partition, "{}{unsaid}", refusal.text)
+            }
+            None => say!(self.core.settings, DEBUG Msg, %topic, partition, "{}", refusal.text),
         }
     }
 
@@ -614,7 +622,10 @@ impl Engine {
         let mut lanes = state.lanes.iter().map(|lane| self.sender.lane(*lane));
         let well = lanes.all(|lane| lane.last_error().is_none());
         if well && self.complaints.over(&Subject::Batches(slot)) {
-            info!(topic = %state.topic.name(), "batches are delivered again");
+            say!(
+                self.core.settings, INFO Msg,
+                topic = %state.topic.name(), "batches are delivered again"
+            );
         }
     }
 }

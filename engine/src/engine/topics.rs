@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use kafka_wire::ErrorCode;
 use kafka_wire::message::MetadataTopic;
-use tracing::{debug, warn};
 
 use super::{Engine, Reason, Subject, Timer};
 use crate::accumulator::{Core, Partition, Route, Topic};
 use crate::cluster::Node;
 use crate::error::{DeliveryError, Failure, Place};
+use crate::say;
 use crate::sender::{Lane, fail_all};
 use crate::settings::Compression;
 use crate::time::Time;
@@ -159,8 +159,15 @@ impl Engine {
         } else if !code.is_retriable() && !code.is_ok() {
             let subject = Subject::Metadata(slot);
             match self.complaints.complain(subject, Reason::Code(code), now) {
-                Some(unsaid) => warn!(topic = %state.topic.name(), "{text}{unsaid}"),
-                None => debug!(topic = %state.topic.name(), "{text}"),
+                Some(unsaid) => {
+                    say!(
+                        self.core.settings, WARN Topic,
+                        topic = %state.topic.name(), "{text}{unsaid}"
+                    )
+                }
+                None => {
+                    say!(self.core.settings, DEBUG Topic, topic = %state.topic.name(), "{text}")
+                }
             }
             let error = DeliveryError::Broker(code);
             state.purge_stage(&self.core, error, Some(&text));
@@ -191,8 +198,10 @@ impl Engine {
         let subject = Subject::Metadata(slot);
         let topic = state.topic.name();
         match self.complaints.complain(subject, Reason::NowhereToGo, now) {
-            Some(unsaid) => warn!(%topic, "messages wait: {text}{unsaid}"),
-            None => debug!(%topic, "messages wait: {text}"),
+            Some(unsaid) => {
+                say!(self.core.settings, WARN Topic, %topic, "messages wait: {text}{unsaid}")
+            }
+            None => say!(self.core.settings, DEBUG Topic, %topic, "messages wait: {text}"),
         }
     }
 
@@ -261,6 +270,11 @@ impl Engine {
         if current.partitions.len() == count && current.available == available {
             return;
         }
+        let (topic, with_leader) = (state.topic.name(), available.len());
+        say!(
+            self.core.settings, DEBUG Topic,
+            %topic, "{count} partitions, {with_leader} of them with a leader"
+        );
         let mut partitions: Vec<_> = lanes.map(|lane| Arc::clone(&lane.partition)).collect();
         let former = partitions.split_off(count);
         let route = Route {
@@ -331,7 +345,8 @@ fn warn_of_level(topic: &Topic, core: &Core) {
     let levels = codec.levels();
     if let Some(level) = level.filter(|level| !levels.contains(level)) {
         let nearest = level.clamp(*levels.start(), *levels.end());
-        warn!(
+        say!(
+            core.settings, WARN Topic,
             topic = %topic.name(),
             "{codec} has the levels {} to {} here: {level} counts as {nearest}",
             levels.start(),
