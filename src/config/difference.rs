@@ -1,4 +1,4 @@
-/// Where a property's value is judged or shown otherwise than by librdkafka, on purpose.
+/// Where properties are judged or shown otherwise than by librdkafka, on purpose.
 ///
 /// librdkafka's answers to thousands of values are compared with ours; there is no other difference
 /// but that some properties are not obeyed, as [`Handling`](super::Handling) says of each.
@@ -16,6 +16,10 @@ pub enum Difference {
     BlanksAlone,
     /// `client.id=` and bytes that are no UTF-8.
     NotUtf8,
+    /// No `bootstrap.servers`.
+    NoBrokers,
+    /// `linger.ms=400000`.
+    TopicAtStart,
     /// `bootstrap.servers=host:port`.
     Brokers,
     /// `acks= 1 `.
@@ -30,6 +34,8 @@ pub enum Difference {
     DefaultOfRejected,
     /// `sasl.oauthbearer.config=a=b,query=c`.
     AnyQuery,
+    /// `allow.auto.create.topics`.
+    Defaults,
 }
 
 impl Difference {
@@ -41,6 +47,8 @@ impl Difference {
         Self::NotANumber,
         Self::BlanksAlone,
         Self::NotUtf8,
+        Self::NoBrokers,
+        Self::TopicAtStart,
         Self::Brokers,
         Self::BlanksAround,
         Self::Patterns,
@@ -48,6 +56,7 @@ impl Difference {
         Self::Synonyms,
         Self::DefaultOfRejected,
         Self::AnyQuery,
+        Self::Defaults,
     ];
 
     /// Whether a value is refused that librdkafka takes.
@@ -78,6 +87,15 @@ impl Difference {
                  librdkafka leaves the property as it was."
             }
             Self::NotUtf8 => "Values are UTF-8; librdkafka takes any bytes.",
+            Self::NoBrokers => {
+                "A producer without bootstrap.servers is an error at start; librdkafka starts it, \
+                 and logs that it will reach nobody."
+            }
+            Self::TopicAtStart => {
+                "What contradicts a property of topics is an error at start: linger.ms=400000 \
+                 without a message.timeout.ms above it; librdkafka finds out when the first topic \
+                 is made, unless a property of topics was set."
+            }
             Self::Brokers => {
                 "A list of brokers is read when it is set: bootstrap.servers=host:port is refused; \
                  librdkafka finds out when it looks the host up."
@@ -95,12 +113,17 @@ impl Difference {
                  librdkafka's are its own."
             }
             Self::Synonyms => {
-                "Words that mean the same to a consumer stay as they were written; librdkafka shows \
-                 the first of them."
+                "Words that mean the same to a consumer stay as they were written; librdkafka \
+                 shows the first of them."
             }
             Self::DefaultOfRejected => {
                 "What is rejected may be set to its default, which changes nothing; librdkafka \
                  refuses ssl.ca.certificate.stores altogether where there are none."
+            }
+            Self::Defaults => {
+                "The default of allow.auto.create.topics is the true that every producer of \
+                 librdkafka has, whose listing shows a consumer's; that of builtin.features is \
+                 what this build can do."
             }
             Self::AnyQuery => {
                 "Any pair of sasl.oauthbearer.config may be the query; librdkafka does not see all \

@@ -52,8 +52,8 @@ fn every_value_is_judged_as_librdkafka_judges_it() {
     counts.print("values");
     for difference in Difference::ALL {
         let met = counts.counts.contains_key(&ByDesign(*difference));
-        // That one is about properties together.
-        assert_eq!(met, *difference != Difference::AnyQuery, "{difference:?}");
+        let elsewhere = OF_COMBINATIONS.contains(difference) || *difference == Difference::Defaults;
+        assert_eq!(met, !elsewhere, "{difference:?}");
     }
 }
 
@@ -90,6 +90,7 @@ fn properties_are_checked_against_each_other_as_librdkafka_checks_them() {
             ("refused", Err(_)) => Equal,
             ("made", Ok(completed)) => compare_derived(&config, &completed, cells),
             // It looks at every other pair of its list.
+            ("made", Err(error)) => explain_refused_creation(properties, error),
             ("refused", Ok(_)) if properties.ends_with("other=x,query=y") => {
                 ByDesign(Difference::AnyQuery)
             }
@@ -98,18 +99,37 @@ fn properties_are_checked_against_each_other_as_librdkafka_checks_them() {
         counts.add(relation, properties);
     }
     counts.print("combinations");
+    for difference in OF_COMBINATIONS {
+        assert!(
+            counts.counts.contains_key(&ByDesign(*difference)),
+            "{difference:?}"
+        );
+    }
     println!("of them with a property that is planned or rejected: {planned}");
     assert!(counts.total() >= 40);
 }
 
-/// Defaults that are not librdkafka's, each with its reason.
-const OTHER_DEFAULTS: &[(&str, &str)] = &[
-    ("builtin.features", "what this build can do"),
-    (
-        "allow.auto.create.topics",
-        "what a producer of librdkafka has; its listing has a consumer's",
-    ),
+/// Those that only properties together show.
+const OF_COMBINATIONS: &[Difference] = &[
+    Difference::NoBrokers,
+    Difference::TopicAtStart,
+    Difference::AnyQuery,
 ];
+
+fn explain_refused_creation(properties: &str, error: ConfigError) -> Relation {
+    match error.problem {
+        Problem::Missing if !properties.contains("bootstrap.servers") => {
+            ByDesign(Difference::NoBrokers)
+        }
+        Problem::Conflict { .. } if properties.starts_with("bare;") => {
+            ByDesign(Difference::TopicAtStart)
+        }
+        _ => Unexplained(format!("made, here {error}")),
+    }
+}
+
+/// [`Difference::Defaults`].
+const OTHER_DEFAULTS: &[&str] = &["builtin.features", "allow.auto.create.topics"];
 
 #[test]
 fn the_table_says_what_librdkafkas_own_listing_says() {
@@ -155,9 +175,8 @@ fn the_table_says_what_librdkafkas_own_listing_says() {
             assert_eq!(property.kind_name(), kind, "{name}");
             assert_eq!(property.range(), range, "{name}");
         }
-        if !OTHER_DEFAULTS.iter().any(|(other, _)| *other == name) {
-            assert_eq!(property.default, default, "{name}");
-        }
+        let same = property.default == default;
+        assert_eq!(same, !OTHER_DEFAULTS.contains(&name), "{name}");
     }
     assert_eq!(listed, 199);
     let ours: Vec<_> = PROPERTIES
@@ -343,8 +362,15 @@ fn compare(ours: &Value, theirs: &[u8]) -> Relation {
 fn configured(properties: &str) -> (Config, bool) {
     let mut config = Config::default();
     let mut obeyed = true;
-    let always = ["bootstrap.servers=127.0.0.1:1", "request.timeout.ms=30000"];
-    for property in always.into_iter().chain(properties.split(';')) {
+    let (always, properties) = match properties.strip_prefix("bare") {
+        Some(properties) => ("", properties),
+        None => (
+            "bootstrap.servers=127.0.0.1:1;request.timeout.ms=30000",
+            properties,
+        ),
+    };
+    let all = always.split(';').chain(properties.split(';'));
+    for property in all.filter(|property| !property.is_empty()) {
         let (name, text) = property.split_once('=').unwrap();
         let id = table::find_written(Scope::Global, name).unwrap();
         obeyed &= config.set(name, text).is_ok();

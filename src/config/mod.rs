@@ -1,8 +1,8 @@
 //! librdkafka's property names: strings in, [`Settings`] and [`TopicSettings`] out.
 //!
 //! One table ([`PROPERTIES`]) drives the parser, the error texts and every listing. Names, ranges,
-//! defaults and verdicts are librdkafka's; where they are not, [`Difference`] says why. Mostly it is
-//! that librdkafka silently drops what follows a number (`linger.ms=5ms`), which is refused here.
+//! defaults and verdicts are librdkafka's; where they are not, [`Difference`] says why. Mostly it
+//! is that librdkafka silently drops what follows a number (`linger.ms=5ms`), which is refused here.
 
 mod brokers;
 mod difference;
@@ -375,6 +375,19 @@ mod tests {
     }
 
     #[test]
+    fn features_may_be_asked_for_and_those_that_are_lacking_are_refused() {
+        let mut config = Config::default();
+        config.set("builtin.features", "lz4,gzip").unwrap();
+        assert_eq!(config.warnings(), []);
+        for lacking in ["ssl", "gzip,sasl_gssapi"] {
+            let error = config.set("builtin.features", lacking).unwrap_err();
+            assert!(matches!(error.problem, Problem::Refused { .. }), "{error}");
+        }
+        let features = config.get(Scope::Global, "builtin.features").unwrap();
+        assert_eq!(features, "gzip,snappy,lz4,zstd");
+    }
+
+    #[test]
     fn changes_are_what_was_set_and_what_follows_but_no_default() {
         let properties = [
             ("linger.ms", "30"),
@@ -438,10 +451,14 @@ mod tests {
         let id = table::find(Scope::Global, "sasl.password").unwrap();
         config.set_whatever_its_handling(id, SECRET).unwrap();
         let password = config.get(Scope::Global, "sasl.password").unwrap();
+        config.set("bootstrap.servers", "localhost").unwrap();
+        let finished = config.clone().finish().unwrap();
+        let changes = format!("{:?} {finished:?}", finished.changes());
         for text in [
             format!("{error} {error:?}"),
             format!("{config:?}"),
             password,
+            changes,
         ] {
             assert!(
                 text.contains("[redacted]") && !text.contains(SECRET),

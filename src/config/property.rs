@@ -302,7 +302,9 @@ impl Property {
     /// The value that it has when it is not set.
     pub(super) fn default_value(&self) -> Value {
         match self.kind {
-            Kind::Flags { words, .. } => Value::Flags(Flags::none_of(words)),
+            Kind::Flags { words, .. } if self.default.is_empty() => {
+                Value::Flags(Flags::none_of(words))
+            }
             // That every other default can be read is tested.
             _ => value::read(self, self.default, None)
                 .unwrap_or_else(|_| Value::Text(self.default.into())),
@@ -338,7 +340,7 @@ impl Property {
     fn refuse_some(&self, value: &Value) -> Result<(), Problem> {
         let refusal = self.refusals.iter().find(|refusal| match refusal.values {
             Refused::Above(limit) => matches!(value, Value::Integer(number) if *number > limit),
-            Refused::Words(words) => matches!(value, Value::Word(word) if words.contains(word)),
+            Refused::Words(words) => words.iter().any(|word| value.has_word(word)),
         });
         match refusal {
             None => Ok(()),
@@ -456,8 +458,9 @@ pub(super) const fn flags(
     name: &'static str,
     words: &'static [&'static str],
     all: Option<&'static str>,
+    default: &'static str,
 ) -> Row<Flags> {
-    Row::new(name, Kind::Flags { words, all }, "")
+    Row::new(name, Kind::Flags { words, all }, default)
 }
 
 pub(super) const fn text(name: &'static str, default: &'static str) -> Row<str> {

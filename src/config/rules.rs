@@ -109,9 +109,12 @@ impl Config {
 
     /// The token service of Azure is asked at the URL of the query, or at one that is given.
     fn require_azure_query(&self) -> Result<(), ConfigError> {
-        let config = self.secret_text(Key::OAUTH_CONFIG);
-        let mut pairs = config.split(',').filter_map(|pair| pair.split_once('='));
-        if self.sets(Key::OAUTH_URL) || pairs.any(|(name, _)| name.trim_ascii() == "query") {
+        let is_query = |pair: &str| pair.trim_ascii_start().starts_with("query=");
+        let has_query = match self.value(Key::OAUTH_CONFIG.id()) {
+            Value::Secret(config) => config.reveal().split(',').any(is_query),
+            _ => false,
+        };
+        if has_query || self.sets(Key::OAUTH_URL) {
             Ok(())
         } else {
             Err(self.needed(Key::OAUTH_URL, Key::OAUTH_METADATA_TYPE))
@@ -322,13 +325,6 @@ impl Config {
     fn given_text(&self, key: Key) -> String {
         self.shown(key.id()).into()
     }
-
-    fn secret_text(&self, key: Key) -> String {
-        match self.value(key.id()) {
-            Value::Secret(secret) => secret.reveal().to_owned(),
-            other => other.to_string(),
-        }
-    }
 }
 
 fn is_safe(text: &str) -> bool {
@@ -430,7 +426,58 @@ impl Key {
     ];
 
     fn id(self) -> Id {
-        // That every key is a property is tested.
+        // The comparison with librdkafka goes through every rule.
         table::find(self.0, self.1).expect("a rule is about a property")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(properties: &[(&str, &str)]) -> String {
+        let mut config = Config::default();
+        config.set("bootstrap.servers", "localhost").unwrap();
+        for (name, text) in properties {
+            // Whatever is planned is obeyed one day, and then by these rules.
+            let id = table::find_written(Scope::Global, name).unwrap();
+            let value = super::super::value::read(id.property(), text, None).unwrap();
+            config.give(id, name, text, value);
+        }
+        complete(&mut config).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_contradicts_is_named_as_it_was_written_with_what_to_do() {
+        for (properties, text) in [
+            (
+                &[("enable.idempotence", "true"), ("max.in.flight", "6")][..],
+                "property max.in.flight (max.in.flight.requests.per.connection): value \"6\" must \
+                 not be more than 5 with enable.idempotence, which is \"true\"; change one of the \
+                 two",
+            ),
+            (
+                &[("enable.idempotence", "TRUE"), ("topic.acks", "1")],
+                "property topic.acks (request.required.acks): value \"1\" must be all with \
+                 enable.idempotence, which is \"TRUE\"; change one of the two",
+            ),
+            (
+                &[("enable.gapless.guarantee", "true")],
+                "property enable.gapless.guarantee: value \"true\" needs enable.idempotence, which \
+                 is \"false\"; change one of the two",
+            ),
+            (
+                &[("ssl.keystore.location", "/k.p12")],
+                "property ssl.keystore.password: it is not set, and ssl.keystore.location needs \
+                 it; set it, too",
+            ),
+            (
+                &[("https.ca.location", "probe"), ("https.ca.pem", "x")],
+                "property https.ca.location: it cannot be set together with https.ca.pem; leave \
+                 one of the two out",
+            ),
+        ] {
+            assert_eq!(refusal(properties), text);
+        }
     }
 }

@@ -41,12 +41,30 @@ pub static PROPERTIES: &[Property] = &[
             "oidc",
         ],
         None,
+        "gzip,snappy,lz4,zstd",
     )
-    .planned("compression, TLS and SASL")
-    .doc(
-        "What this build can do. To set it is to ask for features: those that are lacking are \
-         refused.",
-    ),
+    .refuses(&[
+        Refusal {
+            values: Refused::Words(&[
+                "ssl",
+                "sasl",
+                "sasl_plain",
+                "sasl_scram",
+                "sasl_oauthbearer",
+                "http",
+                "oidc",
+            ]),
+            reason: "this build does not have it yet: TLS and SASL are to come",
+            instead: "leave it out",
+        },
+        Refusal {
+            values: Refused::Words(&["regex", "sasl_gssapi", "plugins"]),
+            reason: "this build does not have it",
+            instead: "leave it out",
+        },
+    ])
+    .no_op("to set it is to ask for features, and what is lacking is refused")
+    .doc("What this build can do, for programs that ask."),
     text("client.id", "rdkafka")
         .implemented("effects::client_id", |to, id| {
             to.global.client_id = id.to_owned()
@@ -225,6 +243,7 @@ pub static PROPERTIES: &[Property] = &[
             "all",
         ],
         Some("all"),
+        "",
     )
     .medium()
     .implemented("effects::debug", |to, words| {
@@ -1192,7 +1211,7 @@ pub fn suggest(name: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::super::property::{Handling, Kind, Origin, Targets, UntilThen};
-    use super::super::value::{self, Value};
+    use super::super::value;
     use super::super::{Config, Problem};
     use super::*;
 
@@ -1226,11 +1245,8 @@ mod tests {
             Kind::Float { low, high } => [low.to_string(), high.to_string()],
             Kind::Boolean => ["false".into(), "true".into()],
             Kind::Choice { words, .. } => {
-                let refused = |word: &&&str| {
-                    let value = value::read(property, word, None).unwrap();
-                    property.accept(word, None).is_ok() && !matches!(value, Value::Text(_))
-                };
-                let mut taken = words.iter().filter(refused);
+                let accepted = |word: &&&str| property.accept(word, None).is_ok();
+                let mut taken = words.iter().filter(accepted);
                 let first = taken.next().unwrap();
                 [
                     (*first).into(),

@@ -50,6 +50,17 @@ impl Flags {
     }
 }
 
+impl Value {
+    /// Whether it is that word, or has it among others.
+    pub(super) fn has_word(&self, word: &str) -> bool {
+        match self {
+            Self::Word(chosen) => *chosen == word,
+            Self::Flags(flags) => flags.contains(word),
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -64,7 +75,7 @@ impl fmt::Display for Value {
     }
 }
 
-/// Reads a value of `property`. Flags add to those of `present`.
+/// Reads a value of `property`. Flags add to those of `present`, or to those of the default.
 pub(super) fn read(
     property: &Property,
     text: &str,
@@ -95,7 +106,7 @@ pub(super) fn read(
         Kind::Flags { words, all } => {
             let before = match present {
                 Some(Value::Flags(flags)) => flags.bits,
-                _ => 0,
+                _ => change_flags(words, all, 0, property.default).unwrap_or(0),
             };
             let bits = change_flags(words, all, before, text).ok_or_else(malformed)?;
             Ok(Value::Flags(Flags { words, bits }))

@@ -102,8 +102,16 @@ SEQUENCES = [
     ("topic", "acks", ["1", "all"]),
 ]
 
-# Properties that a producer is made with, beside a broker.
+# Properties that a producer is made with, beside a broker and the default of a topic's; or without
+# those if it says `bare`.
 CREATIONS = """
+bare
+bare;acks=1
+bare;bootstrap.servers=h
+bare;bootstrap.servers=h;linger.ms=400000
+bare;bootstrap.servers=h;linger.ms=400000;acks=1
+bare;bootstrap.servers=h;transactional.id=t;transaction.timeout.ms=1000;linger.ms=2000
+bare;bootstrap.servers=h;enable.idempotence=true
 linger.ms=20;message.timeout.ms=20
 linger.ms=20;message.timeout.ms=21
 linger.ms=20.5;message.timeout.ms=20
@@ -386,6 +394,9 @@ def created(line, names):
     # With one of a topic, those of topics are looked at here and not only when a topic is made.
     properties = [("bootstrap.servers", "127.0.0.1:1"), ("request.timeout.ms", "30000")]
     for part in line.split(";"):
+        if part == "bare":
+            properties = []
+            continue
         for item in SHORT.get(part, part).split(";"):
             properties.append(tuple(item.split("=", 1)))
     conf = Conf("global")
