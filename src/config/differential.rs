@@ -296,6 +296,7 @@ fn explain_taken(property: &Property, ours: &Value, theirs: &[u8]) -> Relation {
 fn explain_refusal(property: &Property, text: &str, error: ConfigError, theirs: &[u8]) -> Relation {
     match error.problem {
         Problem::NotYet { .. } => by_handling(property, text, theirs, "planned"),
+        Problem::Refused { .. } if property.kind == Kind::Call => ByHandling("rejected"),
         Problem::Refused { .. } => by_handling(property, text, theirs, "rejected"),
         Problem::DedicatedApi { .. } => ByHandling("rejected"),
         Problem::Brokers(_) => ByDesign(Difference::Brokers),

@@ -322,13 +322,14 @@ impl Property {
             (Setter::Text(set), Value::Text(text)) => set(targets, text),
             (Setter::Text(set), Value::Secret(secret)) => set(targets, secret.reveal()),
             (Setter::Brokers(set), Value::Brokers { endpoints, .. }) => set(targets, endpoints),
+            // A row's setter takes what its kind reads: `Row` sees to that.
             _ => {}
         }
     }
 
     fn refuse_any_text(&self) -> Result<(), Problem> {
         match (self.kind, self.handling) {
-            (Kind::Foreign, Handling::Rejected { reason, instead }) => {
+            (Kind::Call | Kind::Foreign, Handling::Rejected { reason, instead }) => {
                 Err(Problem::Refused { reason, instead })
             }
             (_, Handling::DedicatedApi { call }) => Err(Problem::DedicatedApi { call }),

@@ -390,7 +390,9 @@ pub static PROPERTIES: &[Property] = &[
     call("socket_cb", None).doc("Makes sockets in the library's place."),
     call("connect_cb", None).doc("Connects sockets in the library's place."),
     call("closesocket_cb", None).doc("Closes sockets in the library's place."),
-    call("open_cb", None).doc("Opens files in the library's place."),
+    call("open_cb", None)
+        .rejected("files are closed on exec as it is", "leave it out")
+        .doc("Opens files in the library's place."),
     call("resolve_cb", None).doc("Resolves names in the library's place."),
     call("opaque", Some("Record::opaque, for each message"))
         .doc("A pointer that callbacks are given."),
@@ -515,7 +517,12 @@ pub static PROPERTIES: &[Property] = &[
             "leave it out",
         )
         .doc("Which OpenSSL engine is used."),
-    call("ssl_engine_callback_data", None).doc("What the OpenSSL engine is given."),
+    call("ssl_engine_callback_data", None)
+        .rejected(
+            "there is no OpenSSL here that could have an engine",
+            "leave it out",
+        )
+        .doc("What the OpenSSL engine is given."),
     boolean("enable.ssl.certificate.verification", "true")
         .planned(TLS)
         .doc("Verify the certificates of brokers. Without that, anybody can be the broker."),
@@ -695,6 +702,7 @@ pub static PROPERTIES: &[Property] = &[
         .doc("Milliseconds that librdkafka's simulated brokers take to answer."),
     call("ut_handle_ProduceResponse", None)
         .hidden()
+        .rejected("only librdkafka's own tests use it", "leave it out")
         .doc("A hook of librdkafka's own tests."),
     formed("client.rack", Form::Verbatim, "")
         .no_op("brokers use it for consumers only")
@@ -947,7 +955,11 @@ pub static PROPERTIES: &[Property] = &[
     .doc("Is called to choose a partition."),
     call("msg_order_cmp", None)
         .of_topic()
-        .doc("Compares messages to order the queue; deprecated, messages go in their order here."),
+        .rejected(
+            "deprecated; the messages of a partition keep their order here",
+            "leave it out",
+        )
+        .doc("Compares messages to order the queue."),
     call("opaque", Some("Record::opaque, for each message"))
         .of_topic()
         .doc("A pointer that callbacks are given."),

@@ -65,7 +65,8 @@ const HEAD: &str = "\
 A property is set in a socket (`g.` before its name for the producer, `t.` for the topic), in a file of `name=value` lines
 (`event-kafka publish --config FILE`), or by `Producer::builder().set(name, value)`. Names are case-sensitive. What is
 unknown, malformed, out of range or cannot be obeyed is an error at start, with its place and what to do; nothing is
-ignored in silence. A property of a topic that is set on the producer is the default of all topics.
+ignored in silence. A property of a topic that is set on the producer is the default of all topics. Few names stand for
+two properties, one of the producer and one of the topic (`compression.codec`): without a prefix, the producer's is meant.
 
 Integers are decimal, `0x` hexadecimal or `0` octal. Words, `true`, `t`, `1`, `false`, `f` and `0` may have any case, but
 for those of `partitioner`. An empty text is the default; an empty number, boolean or word is an error.
