@@ -81,12 +81,27 @@ pub(crate) struct Connection {
     setup_deadline: Time,
     last_used: Time,
     next_correlation: i32,
-    outbox: VecDeque<Transmit>,
+    /// Requests to write.
+    outbox: VecDeque<Outgoing>,
+    /// The one that is being written: what of it gets no answer.
+    writing: Option<Option<Unanswered>>,
     pending: VecDeque<Pending>,
     /// The broker wants to be left alone until then (KIP-219).
     muted_until: Time,
-    /// Batches of an `acks=0` request that is being written: no answer will come.
-    unanswered: Option<(Vec<Shipment>, Time)>,
+}
+
+#[derive(Debug)]
+struct Outgoing {
+    transmit: Transmit,
+    unanswered: Option<Unanswered>,
+}
+
+/// The batches of a request with `acks=0`, to which no answer will come.
+#[derive(Debug)]
+struct Unanswered {
+    shipments: Vec<Shipment>,
+    /// When it must be written.
+    deadline: Time,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,9 +131,9 @@ impl Connection {
             last_used: now,
             next_correlation: 0,
             outbox: VecDeque::new(),
+            writing: None,
             pending: VecDeque::new(),
             muted_until: Time::default(),
-            unanswered: None,
         }
     }
 
@@ -144,7 +159,17 @@ impl Connection {
 
     /// Requests that are not answered yet.
     pub(crate) fn in_flight(&self) -> usize {
-        self.pending.len() + usize::from(self.unanswered.is_some())
+        self.pending.len() + self.unanswered().count()
+    }
+
+    /// Requests that are not written, or not to their end.
+    pub(crate) fn unwritten(&self) -> usize {
+        self.outbox.len() + usize::from(self.writing.is_some())
+    }
+
+    fn unanswered(&self) -> impl Iterator<Item = &Unanswered> {
+        let waiting = self.outbox.iter().map(|outgoing| &outgoing.unanswered);
+        self.writing.iter().chain(waiting).flatten()
     }
 
     /// Whether it can be used for requests of an API.
@@ -165,7 +190,7 @@ impl Connection {
     /// time, so this also tells for how long it has been unanswered.
     pub(crate) fn oldest_deadline(&self) -> Time {
         let answer = self.pending.front().map(|pending| pending.deadline);
-        let written = self.unanswered.as_ref().map(|(_, deadline)| *deadline);
+        let written = self.unanswered().map(|unanswered| unanswered.deadline);
         let earliest = answer.into_iter().chain(written).min();
         earliest.unwrap_or(Time::NEVER)
     }
@@ -188,9 +213,11 @@ impl Connection {
         }
     }
 
-    /// A request that is ready to be written.
+    /// The next request to write, once the last one is written.
     pub(crate) fn next_output(&mut self) -> Option<Transmit> {
-        self.outbox.pop_front()
+        let outgoing = self.outbox.pop_front()?;
+        self.writing = Some(outgoing.unanswered);
+        Some(outgoing.transmit)
     }
 
     /// Asks about topics, which are in the order of their names, each once; `None`: about all.
@@ -239,7 +266,7 @@ impl Connection {
         )
     }
 
-    /// Writes a Produce request whose records stand in `segments`, one list for each gap.
+    /// Lines up a Produce request whose records stand in `segments`, one list for each gap.
     pub(crate) fn produce(
         &mut self,
         request: &ProduceRequest<'_>,
@@ -247,7 +274,7 @@ impl Connection {
         segments: Vec<Vec<Bytes>>,
         shipments: Vec<Shipment>,
         deadline: Time,
-    ) -> Result<Transmit, EncodeError> {
+    ) -> Result<(), EncodeError> {
         let correlation = self.next_correlation;
         let frame = encode_request(
             request,
@@ -259,8 +286,12 @@ impl Connection {
         let api = ApiKey::Produce;
         let question = Question { api, version };
         self.tell_of_request(question, correlation);
+        let mut unanswered = None;
         if request.acks == 0 {
-            self.unanswered = Some((shipments, deadline));
+            unanswered = Some(Unanswered {
+                shipments,
+                deadline,
+            });
         } else {
             self.pending.push_back(Pending {
                 correlation,
@@ -269,15 +300,20 @@ impl Connection {
                 purpose: Purpose::Produce(shipments),
             });
         }
-        Ok(Transmit {
-            chunks: weave(frame, segments),
-        })
+        self.outbox.push_back(Outgoing {
+            transmit: Transmit {
+                chunks: weave(frame, segments),
+            },
+            unanswered,
+        });
+        Ok(())
     }
 
     /// The last [`Transmit`] is in the socket. Returns the batches that are thereby delivered.
     pub(crate) fn transmitted(&mut self, now: Time) -> Option<Vec<Shipment>> {
         self.last_used = now;
-        self.unanswered.take().map(|(shipments, _)| shipments)
+        let unanswered = self.writing.take().flatten()?;
+        Some(unanswered.shipments)
     }
 
     /// Takes an answer: a whole frame without its length.
@@ -431,8 +467,11 @@ impl Connection {
             deadline,
             purpose,
         });
-        self.outbox.push_back(Transmit {
-            chunks: weave(frame, Vec::new()),
+        self.outbox.push_back(Outgoing {
+            transmit: Transmit {
+                chunks: weave(frame, Vec::new()),
+            },
+            unanswered: None,
         });
         Ok(())
     }
@@ -469,7 +508,7 @@ impl Connection {
             },
             State::Ready(versions) => match self.unanswered_question() {
                 Some(question) => Trouble::NoAnswer { question },
-                None if self.unanswered.is_some() => Trouble::NotWritten {
+                None if self.unanswered().next().is_some() => Trouble::NotWritten {
                     question: Question {
                         api: ApiKey::Produce,
                         version: versions.produce,
@@ -524,13 +563,10 @@ impl Connection {
                     Vec::new()
                 }
             });
-        answers
-            .chain(
-                self.unanswered
-                    .into_iter()
-                    .flat_map(|(shipments, _)| shipments),
-            )
-            .collect()
+        let waiting = self.outbox.into_iter().map(|outgoing| outgoing.unanswered);
+        let unanswered = self.writing.into_iter().chain(waiting).flatten();
+        let unanswered = unanswered.flat_map(|unanswered| unanswered.shipments);
+        answers.chain(unanswered).collect()
     }
 
     fn error(&self, trouble: Trouble) -> ConnectionError {

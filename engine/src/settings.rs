@@ -35,6 +35,9 @@ pub struct Settings {
     pub queue_max_bytes: usize,
     /// Requests on the wire of one connection at most.
     pub max_in_flight: usize,
+    /// Requests to one broker, the one that is being written included, that are made before they
+    /// can be written: at least 1. While there are so many, batches stay open for more messages.
+    pub backpressure_threshold: usize,
     /// How often a failed batch is sent again.
     pub max_retries: u32,
     /// Whether every message is in the log once, and in order per partition, whatever happens on the
@@ -115,6 +118,7 @@ impl Default for Settings {
             queue_max_messages: Some(100_000),
             queue_max_bytes: 1 << 30,
             max_in_flight: 1_000_000,
+            backpressure_threshold: 1,
             max_retries: i32::MAX as u32,
             idempotence: false,
             gapless: false,

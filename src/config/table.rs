@@ -778,7 +778,12 @@ pub static PROPERTIES: &[Property] = &[
         })
         .doc("The longest wait in milliseconds before a failed request is sent again."),
     integer("queue.buffering.backpressure.threshold", 1..=1_000_000, "1")
-        .planned(WIRING)
+        .implemented(
+            "effects::queue_buffering_backpressure_threshold",
+            |to, requests| {
+                to.global.backpressure_threshold = requests as usize;
+            },
+        )
         .doc(
             "Requests waiting for a broker that reads slowly from which on batches stay open \
              for more messages.",

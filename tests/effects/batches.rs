@@ -78,3 +78,21 @@ pub(crate) fn max_in_flight_requests_per_connection(effect: &Effect) {
     });
     assert_eq!(observed, [3, 1]);
 }
+
+pub(crate) fn queue_buffering_backpressure_threshold(effect: &Effect) {
+    // While the broker does not read, every partition's message goes into a request of its own, or
+    // all of them wait for the next one.
+    let observed = effect.with("10", |config| {
+        let mut run = Virtual::new(config, Cluster::new(1).with_topic("t", 5));
+        run.world.run_for(secs(1));
+        run.world.cluster.broker(1).reads = false;
+        for partition in 0..5 {
+            run.publish(1, partition);
+            run.world.run_for(millis(20));
+        }
+        run.world.read_on(1);
+        run.world.run_dry(secs(1));
+        run.requests(Produce)
+    });
+    assert_eq!(observed, [2, 5]);
+}

@@ -43,6 +43,7 @@ effects! {
         message_max_bytes
         request_max_bytes
         max_in_flight_requests_per_connection
+        queue_buffering_backpressure_threshold
     }
     brokers {
         metadata_broker_list

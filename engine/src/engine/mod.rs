@@ -222,31 +222,54 @@ impl Engine {
     /// The next request to write on a connection, once the last one is written.
     pub fn poll_transmit(&mut self, conn: ConnId, now: Time) -> Option<Transmit> {
         let connection = self.connections.get_mut(&conn)?;
-        let max_in_flight = self.core.settings.max_in_flight;
-        let node = connection.node;
-        let transmit = connection.next_output().or_else(|| {
-            // An answer makes room again, and gets the connection polled again.
-            let produce = connection.versions()?.produce;
-            if connection.in_flight() >= max_in_flight {
-                return None;
-            }
-            let muted_until = connection.muted_until();
-            if muted_until > now {
-                // Whoever wanted to ask it something looks then, too.
-                self.timers.arm(Timer::Outlet(node), muted_until);
-                return None;
-            }
-            let cargo = self.sender.collect(node, produce, now);
-            let transmit = cargo.and_then(|cargo| self.sender.dispatch(cargo, connection, now));
-            self.timers.arm(Timer::Outlet(node), self.sender.due(node));
-            transmit
-        });
+        if connection.unwritten() == 0 {
+            self.line_up(conn, now);
+        }
+        let connection = self.connections.get_mut(&conn)?;
+        let transmit = connection.next_output();
         self.timers
             .arm(Timer::Connection(conn), connection.deadline());
+        transmit
+    }
+
+    /// Makes a Produce request of what is due for the broker of a connection. True if there is one.
+    fn line_up(&mut self, conn: ConnId, now: Time) -> bool {
+        let Some(connection) = self.connections.get_mut(&conn) else {
+            return false;
+        };
+        let Some(versions) = connection.versions() else {
+            return false;
+        };
+        // An answer makes room again, and gets the connection polled again.
+        if connection.in_flight() >= self.core.settings.max_in_flight {
+            return false;
+        }
+        let (node, muted_until) = (connection.node, connection.muted_until());
+        if muted_until > now {
+            // Whoever wanted to ask it something looks then, too.
+            self.timers.arm(Timer::Outlet(node), muted_until);
+            return false;
+        }
+        let before = connection.unwritten();
+        if let Some(cargo) = self.sender.collect(node, versions.produce, now) {
+            self.sender.dispatch(cargo, connection, now);
+        }
+        let lined_up = connection.unwritten() > before;
+        self.timers.arm(Timer::Outlet(node), self.sender.due(node));
         if let Some(lane) = self.sender.take_unreadable() {
             self.complain_of_age(lane, conn, now);
         }
-        transmit
+        lined_up
+    }
+
+    /// Makes requests in advance while another one is being written, as many as may wait.
+    fn line_up_more(&mut self, conn: ConnId, now: Time) {
+        let most = self.core.settings.backpressure_threshold;
+        let waits = |engine: &Self| match engine.connections.get(&conn) {
+            Some(connection) => (1..most).contains(&connection.unwritten()),
+            None => false,
+        };
+        while waits(self) && self.line_up(conn, now) {}
     }
 
     /// A batch to compress, on another thread; the result goes to [`Engine::compressed`].
@@ -492,7 +515,10 @@ impl Engine {
     fn serve(&mut self, node: NodeId, now: Time) {
         let due = self.sender.due(node);
         match self.cluster.get(node).map(|node| node.link) {
-            Some(Link::Up(conn)) if due <= now => self.sendable.push_back(conn),
+            Some(Link::Up(conn)) if due <= now => {
+                self.line_up_more(conn, now);
+                self.sendable.push_back(conn);
+            }
             Some(Link::Up(_)) => self.timers.arm(Timer::Outlet(node), due),
             Some(Link::Down) if due != Time::NEVER => self.connect(node, now),
             None if due != Time::NEVER => self.cluster.refresh.want(),

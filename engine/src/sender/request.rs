@@ -11,7 +11,7 @@ use super::lane::{Lane, Parcel};
 use super::{Identities, Sender, Shipment};
 use crate::accumulator::Core;
 use crate::compression::Job;
-use crate::connection::{Connection, Transmit};
+use crate::connection::Connection;
 use crate::settings::TopicSettings;
 use crate::time::Time;
 
@@ -70,15 +70,11 @@ impl Cargo {
 }
 
 impl Sender {
-    /// Writes a request, whose batches are in flight from then on.
-    pub(crate) fn dispatch(
-        &mut self,
-        mut cargo: Cargo,
-        connection: &mut Connection,
-        now: Time,
-    ) -> Option<Transmit> {
-        let versions = connection.versions()?;
-        let terms = cargo.terms.take()?;
+    /// Lines up a request, whose batches are in flight from then on.
+    pub(crate) fn dispatch(&mut self, mut cargo: Cargo, connection: &mut Connection, now: Time) {
+        let (Some(versions), Some(terms)) = (connection.versions(), cargo.terms.take()) else {
+            return;
+        };
         // Partitions of a topic stand together; lanes of one topic have the same slot.
         cargo
             .parcels
@@ -109,14 +105,14 @@ impl Sender {
         let shipments = self.shipments(&cargo);
         let deadline = now.after(self.core.settings.request_timeout);
         let version = versions.produce.min(newest);
-        let transmit = connection.produce(&request, version, segments, shipments, deadline);
+        let lined_up = connection.produce(&request, version, segments, shipments, deadline);
         let shipments = self.shipments(&cargo);
         for (index, parcel) in cargo.parcels {
             self.lane_mut(index).sent(parcel);
         }
-        transmit
-            .map_err(|error| self.unencodable(&shipments, &error))
-            .ok()
+        if let Err(error) = lined_up {
+            self.unencodable(&shipments, &error);
+        }
     }
 
     fn shipments(&self, cargo: &Cargo) -> Vec<Shipment> {

@@ -153,3 +153,34 @@ fn memory_stays_within_its_limit_and_is_free_again_when_the_broker_reads_on() {
         world.verify();
     }
 }
+
+#[test]
+fn requests_that_are_made_in_advance_are_accounted_for_whatever_becomes_of_the_connection() {
+    for acks in ALL_ACKS {
+        for read_on in [true, false] {
+            let settings = Settings {
+                backpressure_threshold: 10,
+                ..Settings::default()
+            };
+            let (mut world, topic) = world_that_is_not_read(settings, acks, Some(secs(60)));
+            for _ in 0..3 {
+                world.publish(&topic, &Message::of(10).to(0));
+                world.run_for(millis(20));
+            }
+            assert_eq!(world.held(), 3);
+            let before = world.requests_of(Produce, 1);
+            if read_on {
+                world.read_on(1);
+                world.run_dry(secs(1));
+                assert_eq!(world.requests_of(Produce, 1), before + 3, "{acks:?}");
+            } else {
+                // After `socket.timeout.ms` another connection is made.
+                world.run_for(secs(6));
+                world.read_on(1);
+                world.run_dry(secs(30));
+            }
+            assert_eq!(world.delivered(), 5);
+            world.verify();
+        }
+    }
+}
