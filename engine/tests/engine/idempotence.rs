@@ -160,6 +160,43 @@ fn a_producer_id_is_asked_for_with_growing_waits_until_there_is_one() {
 }
 
 #[test]
+fn a_producer_id_that_is_none_is_not_believed() {
+    for (id, epoch) in [(-500, 0), (7, -1), (i64::MIN, i16::MIN)] {
+        let mut cluster = Cluster::new(1).with_topic("t", 1);
+        (cluster.next_producer_id, cluster.first_producer_epoch) = (id, epoch);
+        let mut world = World::new(cluster, idempotent());
+        let topic = world.topic("t");
+        world.publish_many(&topic, 20, &Message::of(10));
+        world.run_for(secs(5));
+        assert!(world.cluster.produced.is_empty());
+        let said = world.log.lines().join("\n");
+        assert!(
+            said.contains("InitProducerIdResponse.producer_id"),
+            "{said}"
+        );
+        (
+            world.cluster.next_producer_id,
+            world.cluster.first_producer_epoch,
+        ) = (9, 3);
+        world.run_dry(secs(20));
+        assert_eq!(stamps(&world)[0], (9, 3, 0));
+        verify_complete(&mut world, 20);
+    }
+}
+
+#[test]
+fn a_broker_that_dies_when_it_is_asked_for_a_producer_id_is_not_the_only_one() {
+    let (mut world, topic) = world(idempotent());
+    world.cluster.broker(1).always(InitProducerId, Fault::Close);
+    world.publish_many(&topic, 20, &Message::of(10));
+    world.run_dry(secs(20));
+    let closed = world.requests.iter();
+    let closed = closed.filter(|(_, to, api)| (*to, *api) == (1, InitProducerId));
+    assert!(closed.count() < 10);
+    verify_complete(&mut world, 20);
+}
+
+#[test]
 fn a_cluster_without_producer_ids_ends_the_producer_and_says_why() {
     let (mut world, topic) = {
         let mut cluster = Cluster::new(1).with_topic("t", 1);

@@ -7,6 +7,7 @@ mod delivery;
 mod ending;
 mod errors;
 mod expiry;
+mod fairness;
 mod faults;
 mod hostile;
 mod idempotence;
