@@ -59,7 +59,7 @@ pub(crate) struct Options {
     /// How long a batch waits for more events
     #[arg(long, value_name = "MS", default_value = "5")]
     linger_ms: String,
-    /// Only "none" until batches can be compressed
+    /// How batches are compressed: none, gzip, snappy, lz4 or zstd
     #[arg(long, value_name = "CODEC", default_value = "none")]
     compression: String,
     /// Only 0 until producers can be idempotent
@@ -431,15 +431,6 @@ impl<'a> Bench<'a> {
 
 impl Options {
     fn refuse_what_is_missing(&self) -> Result<(), Error> {
-        if self.compression != "none" {
-            let (flag, value) = ("--compression", self.compression.clone());
-            let remedy = "this version does not compress; give --compression none";
-            return Err(Error::Unsupported {
-                flag,
-                value,
-                remedy,
-            });
-        }
         if self.idempotence != "0" {
             let (flag, value) = ("--idempotence", self.idempotence.clone());
             let remedy = "this version has no idempotent producer; give --idempotence 0";
@@ -476,7 +467,11 @@ impl Options {
     }
 
     fn settings(&self) -> Vec<(&'static str, &str)> {
-        let mut settings = vec![("linger.ms", &*self.linger_ms), ("acks", &*self.acks)];
+        let mut settings = vec![
+            ("linger.ms", &*self.linger_ms),
+            ("acks", &*self.acks),
+            ("compression.codec", &*self.compression),
+        ];
         if self.mode == Mode::Queued {
             settings.push(("queue.buffering.max.messages", "0"));
             settings.push(("queue.buffering.max.kbytes", "4194304"));

@@ -159,8 +159,8 @@ fn every_mistake_is_one_line_with_its_place_and_a_remedy_and_exits_2() {
             &["--key-separator", "one character"],
         ),
         (
-            &["bench", "--compression", "lz4"],
-            &["--compression lz4", "give --compression none"],
+            &["bench", "--compression", "brotli"],
+            &["compression.codec", "gzip, snappy, lz4"],
         ),
         (
             &["bench", "--idempotence", "1"],

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kafka_wire::compression::{CompressError, Compressor};
 
-use crate::accumulator::Memory;
+use crate::accumulator::{Batch, Memory};
 use crate::settings::Compression;
 
 /// The records of a batch that is to be compressed. The engine knows them by where they belong, and
@@ -23,10 +23,19 @@ pub struct Job {
 #[derive(Debug)]
 pub struct Done {
     pub(crate) place: Place,
-    pub(crate) compression: Compression,
+    compression: Compression,
     /// `None`: the records stay as they are.
-    pub(crate) compressed: Option<Vec<Bytes>>,
+    compressed: Option<Vec<Bytes>>,
     pub(crate) failure: Option<String>,
+}
+
+impl Done {
+    /// Puts what was compressed into the place of what was not.
+    pub(crate) fn put_into(self, batch: &mut Batch) {
+        if let Some(compressed) = self.compressed {
+            batch.pack(self.compression.codec, compressed);
+        }
+    }
 }
 
 /// A batch that is being compressed.

@@ -611,6 +611,8 @@ impl Cluster {
                 let codec = Codec::with_number(batch.attributes.codec());
                 if let Some(codec) = codec {
                     assert!(header.version >= codec.oldest_produce(), "{codec}");
+                    self.census
+                        .hit(format!("compressed: {codec}"), records.len());
                 }
                 codecs.push(codec);
                 sequences.push((batch.producer_id, batch.producer_epoch, batch.base_sequence));

@@ -266,6 +266,9 @@ impl World {
     /// Ends the engine.
     pub fn close(&mut self) -> Vec<Undelivered> {
         let undelivered = self.engine.close(self.clock.now());
+        // The threads that compress end with the engine.
+        self.mail
+            .retain(|_, mail| !matches!(mail, Mail::Compressed(_)));
         self.hear();
         undelivered
     }

@@ -65,11 +65,28 @@ pub(crate) struct Parcel {
     pub(crate) batch: Batch,
     /// Its sequence numbers, once it has them.
     pub(crate) stamp: Option<Stamp>,
+    pressing: Pressing,
     /// Whether it may be in the log under these numbers.
     doubtful: bool,
     pub(crate) attempts: u32,
     persisted: Persisted,
     last_error: Option<Arc<str>>,
+}
+
+/// Whether a batch has to be compressed again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pressing {
+    No,
+    /// Before it goes.
+    Due,
+    /// That happens now, under this number.
+    Out(u64),
+}
+
+impl Pressing {
+    fn due(due: bool) -> Self {
+        if due { Self::Due } else { Self::No }
+    }
 }
 
 /// What went wrong with an attempt.
@@ -213,7 +230,11 @@ impl Lane {
             return Time::NEVER;
         }
         if !self.head.is_empty() {
-            return self.retry_at;
+            let next = self.next_of_head().and_then(|next| self.head.get(next));
+            return match next.map(|parcel| parcel.pressing) {
+                Some(Pressing::Out(_)) => Time::NEVER,
+                _ => self.retry_at,
+            };
         }
         if let Some(press) = self.press.as_ref().filter(|press| !press.is_empty()) {
             return match press.is_ready() {
@@ -279,8 +300,12 @@ impl Lane {
 
     /// Takes back what was to be compressed.
     pub(crate) fn compressed(&mut self, done: Done) {
-        if let Some(press) = &mut self.press {
-            press.finish(done);
+        let done = self.press.as_mut().and_then(|press| press.finish(done));
+        let Some(done) = done else { return };
+        let out = Pressing::Out(done.place.number);
+        if let Some(parcel) = self.head.iter_mut().find(|parcel| parcel.pressing == out) {
+            parcel.pressing = Pressing::No;
+            done.put_into(&mut parcel.batch);
         }
     }
 
@@ -297,10 +322,9 @@ impl Lane {
         let mut parcel = match self.head.is_empty() {
             true => self.drain(core, jobs)?,
             false if self.retry_at > now => return None,
-            false => self.head.remove(self.next_of_head()?)?,
+            false => self.take_again(core, jobs)?,
         };
         if parcel.stamp.is_none() {
-            parcel.batch = parcel.batch.trimmed();
             let series = self.series.as_mut();
             parcel.stamp = series.and_then(|s| s.number(parcel.batch.count(), identities));
         }
@@ -310,7 +334,7 @@ impl Lane {
     fn drain(&mut self, core: &Core, jobs: &mut VecDeque<Job>) -> Option<Parcel> {
         let batch = match &mut self.press {
             Some(press) => press.pop(core, jobs),
-            None => self.partition.queue().pop(),
+            None => self.partition.queue().pop().map(Batch::trimmed),
         }?;
         let id = self.drained;
         self.drained += u64::from(batch.count());
@@ -318,11 +342,34 @@ impl Lane {
             id,
             batch,
             stamp: None,
+            pressing: Pressing::No,
             doubtful: false,
             attempts: 0,
             persisted: Persisted::No,
             last_error: None,
         })
+    }
+
+    /// The next batch of the head, without what expired. What was taken apart since it was compressed
+    /// is compressed again first.
+    fn take_again(&mut self, core: &Core, jobs: &mut VecDeque<Job>) -> Option<Parcel> {
+        let next = self.next_of_head()?;
+        let mut parcel = self.head.remove(next)?;
+        if parcel.stamp.is_none() && parcel.pressing == Pressing::No {
+            let packed = parcel.batch.packing().is_some();
+            parcel.batch = parcel.batch.trimmed();
+            parcel.pressing = Pressing::due(packed && parcel.batch.packing().is_none());
+        }
+        if let (Some(press), Pressing::Due) = (&mut self.press, parcel.pressing) {
+            let (number, job) = press.compress(&mut parcel.batch, core);
+            parcel.pressing = Pressing::Out(number);
+            jobs.push_back(job);
+        }
+        if matches!(parcel.pressing, Pressing::Out(_)) {
+            self.head.insert(next, parcel);
+            return None;
+        }
+        Some(parcel)
     }
 
     /// Begins the series of numbers anew where it was broken, once it is known of every batch
@@ -444,6 +491,7 @@ impl Lane {
         };
         parcel.blame(setback);
         let whole = parcel.batch.count() == 1 || self.may_be_double(&parcel);
+        parcel.pressing = Pressing::due(parcel.batch.packing().is_some());
         if whole || parcel.batch.unpack().is_err() {
             self.give_up(core, parcel, setback.error);
             return false;
@@ -483,6 +531,7 @@ impl Lane {
             .filter(|(index, _)| *index < parcel.batch.count())
             .collect();
         let whole = named.is_empty() || self.may_be_double(&parcel);
+        parcel.pressing = Pressing::due(parcel.batch.packing().is_some());
         if whole || parcel.batch.unpack().is_err() {
             return self.give_up(core, parcel, setback.error);
         }

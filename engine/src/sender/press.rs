@@ -65,15 +65,26 @@ impl Press {
     }
 
     /// Seals a batch, and has it compressed.
-    pub(super) fn put(&mut self, batch: Batch, core: &Core) -> Job {
-        let number = self.next;
-        self.next += 1;
+    pub(super) fn put(&mut self, mut batch: Batch, core: &Core) -> Job {
+        let (number, job) = self.compress(&mut batch, core);
         self.batches.push_back(Pressed {
             number,
             batch,
             ready: false,
         });
-        self.job(self.batches.len() - 1, core)
+        job
+    }
+
+    /// Has a batch compressed that somebody else keeps, under this number.
+    pub(super) fn compress(&mut self, batch: &mut Batch, core: &Core) -> (u64, Job) {
+        let number = self.next;
+        self.next += 1;
+        let place = Place {
+            lane: self.lane,
+            number,
+        };
+        let job = Job::new(place, self.compression, batch.seal(), &core.memory);
+        (number, job)
     }
 
     /// Takes a batch that its broker can only read as it is.
@@ -87,18 +98,17 @@ impl Press {
         });
     }
 
-    /// Takes a batch back from compression. False if it is gone: it expired or was purged.
-    pub(super) fn finish(&mut self, done: Done) -> bool {
+    /// Takes a batch back from compression, unless it is [kept](Self::compress) by somebody else, or
+    /// gone: it expired or was purged. Then `done` comes back.
+    pub(super) fn finish(&mut self, done: Done) -> Option<Done> {
         let number = done.place.number;
         let mut batches = self.batches.iter_mut();
         let Some(pressed) = batches.find(|pressed| pressed.number == number) else {
-            return false;
+            return Some(done);
         };
         pressed.ready = true;
-        if let Some(compressed) = done.compressed {
-            pressed.batch.pack(done.compression.codec, compressed);
-        }
-        true
+        done.put_into(&mut pressed.batch);
+        None
     }
 
     /// Takes the oldest batch, if it is ready and none of its messages expired meanwhile. If some
@@ -106,16 +116,17 @@ impl Press {
     pub(super) fn pop(&mut self, core: &Core, jobs: &mut VecDeque<Job>) -> Option<Batch> {
         let first = self.batches.pop_front_if(|first| first.ready)?;
         let complete = first.batch.unsettled() == first.batch.count();
-        let batch = first.batch.trimmed();
+        let mut batch = first.batch.trimmed();
         if complete || batch.packing().is_some() {
             return Some(batch);
         }
+        let (number, job) = self.compress(&mut batch, core);
         self.batches.push_front(Pressed {
+            number,
             batch,
             ready: false,
-            ..first
         });
-        jobs.push_back(self.job(0, core));
+        jobs.push_back(job);
         None
     }
 
@@ -155,14 +166,5 @@ impl Press {
         batches
             .map(|pressed| u64::from(pressed.batch.unsettled()))
             .sum()
-    }
-
-    fn job(&mut self, index: usize, core: &Core) -> Job {
-        let Pressed { number, batch, .. } = &mut self.batches[index];
-        let place = Place {
-            lane: self.lane,
-            number: *number,
-        };
-        Job::new(place, self.compression, batch.seal(), &core.memory)
     }
 }

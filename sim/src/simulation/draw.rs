@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use kafka_engine::Purge;
-use kafka_engine::settings::{Acks, Settings, TopicSettings};
+use kafka_engine::settings::{Acks, Settings, TopicCodec, TopicSettings};
 use kafka_wire::ApiKey::{self, ApiVersions, Metadata, Produce};
-use kafka_wire::ErrorCode;
+use kafka_wire::{Codec, ErrorCode};
 
 use super::Plan;
 use super::action::{Action, Step};
@@ -83,6 +83,10 @@ const SCENES: &[&str] = &[
     "a topic appears late",
     "a topic is deleted",
     "a topic is deleted and made anew",
+    "compressed: gzip",
+    "compressed: lz4",
+    "compressed: snappy",
+    "compressed: zstd",
     "an answer to no question",
     "close",
     "connections are reset",
@@ -185,6 +189,9 @@ fn setup(random: &mut Rng) -> Setup {
         refuses_strangers: random.u8(..4) == 0,
         first_producer_epoch: pick(random, [0, 0, i16::MAX - 2]),
         max_batch_bytes: usize::MAX,
+        presses: (0..random.usize(..4))
+            .map(|_| millis(pick(random, [0, 1, 10, 300])))
+            .collect(),
     }
 }
 
@@ -236,6 +243,10 @@ fn open(random: &mut Rng) -> Action {
         acks: pick(random, [Acks::None, Acks::Leader, Acks::All, Acks::All]),
         request_timeout: millis(pick(random, [100, 30_000])),
         message_timeout: pick(random, timeouts),
+        codec: match random.bool() {
+            true => TopicCodec::Inherit,
+            false => TopicCodec::Own(Some(pick(random, Codec::ALL))),
+        },
         ..TopicSettings::default()
     };
     Action::Open(name, settings)

@@ -32,6 +32,8 @@ pub(super) struct Setup {
     pub(super) refuses_strangers: bool,
     pub(super) first_producer_epoch: i16,
     pub(super) max_batch_bytes: usize,
+    /// How long batches take to be compressed, in turns.
+    pub(super) presses: Vec<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,6 +76,7 @@ impl Default for Setup {
             refuses_strangers: false,
             first_producer_epoch: 0,
             max_batch_bytes: usize::MAX,
+            presses: Vec::new(),
         }
     }
 }
@@ -96,7 +99,9 @@ impl Setup {
             broker.distance = setup.distance;
             broker.offers = setup.versions.offers().collect();
         }
-        World::seeded(cluster, self.settings.clone(), seed)
+        let mut world = World::seeded(cluster, self.settings.clone(), seed);
+        world.presses.durations.clone_from(&self.presses);
+        world
     }
 
     /// Ends all faults. Who moved stays where he is.

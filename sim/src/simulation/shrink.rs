@@ -142,6 +142,7 @@ const SIMPLER: &[fn(&mut Setup)] = &[
     by_default!(lists_the_dead),
     by_default!(refuses_strangers),
     by_default!(first_producer_epoch),
+    by_default!(presses),
     by_default!(settings.bootstrap),
     by_default!(settings.linger),
     by_default!(settings.batch_messages),
