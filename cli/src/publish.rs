@@ -14,6 +14,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 use event_kafka::config::Config;
 use event_kafka::opensips::Socket;
 use event_kafka::{Producer, ReportMode};
+use zeroize::Zeroizing;
 
 use crate::console::Console;
 use crate::error::{Error, Exit};
@@ -124,7 +125,9 @@ pub(crate) fn run(options: Options, console: &Console) -> Result<Exit, Error> {
 fn configuration(socket: &Socket<'_>, file: Option<&Path>) -> Result<Config, Error> {
     let mut config = Config::default();
     if let Some(path) = file {
-        let text = fs::read_to_string(path).map_err(|error| Error::read(path, error))?;
+        // It may hold passwords.
+        let text = fs::read_to_string(path).map(Zeroizing::new);
+        let text = text.map_err(|error| Error::read(path, error))?;
         config
             .set_from_file(&text)
             .map_err(|error| Error::ConfigFile {

@@ -90,7 +90,12 @@ fn every_mistake_is_one_line_with_its_place_and_a_remedy_and_exits_2() {
         ),
         (
             &["publish", "a/t?g.linger.ms=9&t.message.timeout.ms=9", "x"],
-            &["message.timeout.ms", "greater than", "linger.ms"],
+            &[
+                "t.message.timeout.ms (message.timeout.ms), byte 18",
+                "greater than",
+                "g.linger.ms",
+                "byte 4",
+            ],
         ),
         (
             &["publish", "a/t", "--file", &unreadable],

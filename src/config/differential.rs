@@ -8,7 +8,7 @@ use super::difference::Difference;
 use super::property::{Handling, Kind, Origin, Property, Scope};
 use super::table::{self, Id, PROPERTIES};
 use super::value::{self, Value};
-use super::{Config, ConfigError, Problem};
+use super::{Config, ConfigError, Problem, Written};
 
 const LISTING: &str = include_str!("golden/listing.tsv");
 const VALUES: &str = include_str!("golden/values.tsv");
@@ -414,7 +414,7 @@ impl Config {
     pub(super) fn set_whatever_its_handling(&mut self, id: Id, text: &str) -> Result<(), Problem> {
         let present = self.given.get(&id).map(|given| &given.value);
         let value = value::read(id.property(), text, present)?;
-        self.give(id, id.property().name, text, value);
+        self.give(id, Written::here(id.property().name, text), value);
         Ok(())
     }
 }

@@ -11,11 +11,52 @@ pub struct ConfigError {
     pub property: Box<str>,
     /// The name that librdkafka's documentation lists it under; `None` if it is unknown.
     pub canonical: Option<&'static str>,
+    /// Where it was written, if it was read from somewhere and only the whole shows the error.
+    pub place: Option<Place>,
     /// The value as it was written; `[redacted]` if nobody may see it, empty for a name that is
     /// unknown, as it may be a secret, too.
     pub value: Box<str>,
     /// What is wrong.
     pub problem: Problem,
+}
+
+/// Where a property was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In a socket, at that byte, from 0.
+    Byte(usize),
+    /// In a file, on that line, from 1.
+    Line(usize),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Byte(byte) => write!(f, "byte {byte} of the socket"),
+            Self::Line(line) => write!(f, "line {line} of the file"),
+        }
+    }
+}
+
+/// Another property that an error is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mention {
+    /// The property as it was written.
+    pub property: Box<str>,
+    /// Its value as it was written; `[redacted]` if nobody may see it.
+    pub value: Box<str>,
+    /// Where it was written, if it was read from somewhere.
+    pub place: Option<Place>,
+}
+
+impl fmt::Display for Mention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, which is {:?}", self.property, self.value)?;
+        match self.place {
+            Some(place) => write!(f, " at {place}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What is wrong with a property.
@@ -80,10 +121,8 @@ pub enum Problem {
     Conflict {
         /// The relation that does not hold.
         rule: &'static str,
-        /// The other property, as it was written.
-        other: Box<str>,
-        /// Its value, as it was written.
-        other_value: Box<str>,
+        /// The other property.
+        other: Box<Mention>,
     },
 }
 
@@ -104,6 +143,7 @@ impl ConfigError {
         Self {
             property: readable_name(name).into(),
             canonical: None,
+            place: None,
             value: Box::default(),
             problem,
         }
@@ -115,6 +155,7 @@ impl ConfigError {
             Some(id) => Self {
                 property: name.into(),
                 canonical: Some(id.property().name),
+                place: None,
                 value: Box::default(),
                 problem: Problem::GlobalOnly,
             },
@@ -127,6 +168,9 @@ impl fmt::Display for ConfigError {
         write!(f, "property {}", self.property)?;
         if let Some(canonical) = self.canonical.filter(|name| *name != &*self.property) {
             write!(f, " ({canonical})")?;
+        }
+        if let Some(place) = self.place {
+            write!(f, ", {place}")?;
         }
         let value = &self.value;
         match &self.problem {
@@ -180,14 +224,9 @@ impl fmt::Display for ConfigError {
                 )
             }
             Problem::Brokers(error) => write!(f, ": {error}"),
-            Problem::Conflict {
-                rule,
-                other,
-                other_value,
-            } => write!(
-                f,
-                ": value {value:?} {rule} {other}, which is {other_value:?}; change one of the two"
-            ),
+            Problem::Conflict { rule, other } => {
+                write!(f, ": value {value:?} {rule} {other}; change one of the two")
+            }
         }
     }
 }

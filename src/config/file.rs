@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, Place, Scope, Written};
 
 impl Config {
     /// Sets what a configuration file says: lines of `name=value`. Empty lines and lines that
@@ -44,8 +44,13 @@ pub(crate) struct Line<'a> {
 
 impl Line<'_> {
     pub(crate) fn configure(&self, config: &mut Config) -> Result<(), FileError> {
+        let written = Written {
+            name: self.name,
+            text: self.value,
+            place: Some(Place::Line(self.number)),
+        };
         config
-            .set(self.name, self.value)
+            .set_as(Scope::Global, self.name, self.value, written)
             .map_err(|error| FileError {
                 line: self.number,
                 problem: FileProblem::Property(error),

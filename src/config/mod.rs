@@ -24,7 +24,7 @@ use kafka_engine::settings::{Settings, TopicSettings};
 pub use brokers::{BrokersError, BrokersProblem, parse_brokers};
 pub use difference::Difference;
 pub(crate) use error::readable_name;
-pub use error::{ConfigError, Problem};
+pub use error::{ConfigError, Mention, Place, Problem};
 pub(crate) use file::lines;
 pub use file::{FileError, FileProblem};
 pub use property::{
@@ -67,7 +67,16 @@ struct Given {
     name: Box<str>,
     /// As it was written; redacted if nobody may see it.
     text: Box<str>,
+    place: Option<Place>,
     value: Value,
+}
+
+/// How a property was written by its user, for errors that quote it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Written<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) text: &'a str,
+    pub(crate) place: Option<Place>,
 }
 
 /// A configuration that holds together.
@@ -101,10 +110,7 @@ impl Config {
     /// # Errors
     /// The name is unknown, or the value is malformed, out of range, or one that cannot be obeyed.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
-        match table::find_written(Scope::Global, name) {
-            Some(id) => self.assign(id, name, value),
-            None => Err(ConfigError::unknown(name)),
-        }
+        self.set_as(Scope::Global, name, value, Written::here(name, value))
     }
 
     /// Sets one property of a topic.
@@ -112,9 +118,21 @@ impl Config {
     /// # Errors
     /// As [`Config::set`]; a global property is refused.
     pub fn set_topic(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
-        match table::find_written(Scope::Topic, name) {
-            Some(id) => self.assign(id, name, value),
-            None => Err(ConfigError::not_of_a_topic(name)),
+        self.set_as(Scope::Topic, name, value, Written::here(name, value))
+    }
+
+    /// Sets one property of that scope, which its user wrote somewhere, perhaps in other words.
+    pub(crate) fn set_as(
+        &mut self,
+        scope: Scope,
+        name: &str,
+        value: &str,
+        written: Written<'_>,
+    ) -> Result<(), ConfigError> {
+        match (table::find_written(scope, name), scope) {
+            (Some(id), _) => self.assign(id, value, written),
+            (None, Scope::Global) => Err(ConfigError::unknown(name)),
+            (None, Scope::Topic) => Err(ConfigError::not_of_a_topic(name)),
         }
     }
 
@@ -155,25 +173,28 @@ impl Config {
         of_values.chain(rules::warnings(self)).collect()
     }
 
-    fn assign(&mut self, id: Id, name: &str, text: &str) -> Result<(), ConfigError> {
+    fn assign(&mut self, id: Id, text: &str, written: Written<'_>) -> Result<(), ConfigError> {
         let property = id.property();
         let present = self.given.get(&id).map(|given| &given.value);
         let value = property
             .accept(text, present)
             .map_err(|problem| ConfigError {
-                property: name.into(),
+                property: written.name.into(),
                 canonical: Some(property.name),
-                value: shown(property, text),
+                // Whoever reads the socket or the file says it.
+                place: None,
+                value: shown(property, written.text),
                 problem,
             })?;
-        self.give(id, name, text, value);
+        self.give(id, written, value);
         Ok(())
     }
 
-    fn give(&mut self, id: Id, name: &str, text: &str, value: Value) {
+    fn give(&mut self, id: Id, written: Written<'_>, value: Value) {
         let given = Given {
-            name: name.into(),
-            text: shown(id.property(), text),
+            name: written.name.into(),
+            text: shown(id.property(), written.text),
+            place: written.place,
             value,
         };
         self.given.insert(id, given);
@@ -203,8 +224,17 @@ impl Config {
         ConfigError {
             property: self.written(id),
             canonical: Some(id.property().name),
+            place: self.place(id),
             value: self.shown(id),
             problem,
+        }
+    }
+
+    fn mention(&self, id: Id) -> Mention {
+        Mention {
+            property: self.written(id),
+            value: self.shown(id),
+            place: self.place(id),
         }
     }
 
@@ -216,12 +246,24 @@ impl Config {
         }
     }
 
+    /// Where its user wrote a property, if that is known.
+    fn place(&self, id: Id) -> Option<Place> {
+        self.given.get(&id)?.place
+    }
+
     /// The value of a property as its user writes it.
     fn shown(&self, id: Id) -> Box<str> {
         match self.given.get(&id) {
             Some(given) => given.text.clone(),
             None => self.value(id).to_string().into(),
         }
+    }
+}
+
+impl<'a> Written<'a> {
+    fn here(name: &'a str, text: &'a str) -> Self {
+        let place = None;
+        Self { name, text, place }
     }
 }
 
@@ -359,6 +401,18 @@ mod tests {
             refusal(&[("delivery.timeout.ms", "20"), ("linger.ms", "20")]),
             "property delivery.timeout.ms (message.timeout.ms): value \"20\" must be greater than \
              linger.ms, which is \"20\"; change one of the two"
+        );
+    }
+
+    #[test]
+    fn what_contradicts_is_found_again_in_its_file() {
+        let mut config = Config::default();
+        let file = "bootstrap.servers=a\n# wait\nlinger.ms=20\nmessage.timeout.ms = 20\n";
+        config.set_from_file(file).unwrap();
+        assert_eq!(
+            config.finish().unwrap_err().to_string(),
+            "property message.timeout.ms, line 4 of the file: value \"20\" must be greater than \
+             linger.ms, which is \"20\" at line 3 of the file; change one of the two"
         );
     }
 

@@ -273,12 +273,8 @@ impl Config {
     }
 
     fn conflict(&self, key: Key, rule: &'static str, other: Key) -> ConfigError {
-        let problem = Problem::Conflict {
-            rule,
-            other: self.written(other.id()),
-            other_value: self.shown(other.id()),
-        };
-        self.error(key.id(), problem)
+        let other = Box::new(self.mention(other.id()));
+        self.error(key.id(), Problem::Conflict { rule, other })
     }
 
     fn derive(&mut self, key: Key, value: Value) {
@@ -433,6 +429,7 @@ impl Key {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Written;
     use super::*;
 
     fn refusal(properties: &[(&str, &str)]) -> String {
@@ -442,7 +439,7 @@ mod tests {
             // Whatever is planned is obeyed one day, and then by these rules.
             let id = table::find_written(Scope::Global, name).unwrap();
             let value = super::super::value::read(id.property(), text, None).unwrap();
-            config.give(id, name, text, value);
+            config.give(id, Written::here(name, text), value);
         }
         complete(&mut config).unwrap_err().to_string()
     }

@@ -180,9 +180,9 @@ fn what_a_socket_changes_is_shown_with_what_follows_from_it() {
                 "a,b:9093",
                 Some("bootstrap.servers")
             ),
-            ("queue.buffering.max.ms", "20", Some("linger.ms")),
+            ("queue.buffering.max.ms", "20", Some("g.linger.ms")),
             ("sticky.partitioning.linger.ms", "40", None),
-            ("group.id", "g", Some("group.id")),
+            ("group.id", "g", Some("g.group.id")),
         ],
         "acks and the time-out are at their defaults"
     );
@@ -194,7 +194,9 @@ fn what_a_socket_changes_is_shown_with_what_follows_from_it() {
         ended.stdout
     );
     assert!(
-        ended.stderr.contains("group.id belongs to consumers"),
+        ended
+            .stderr
+            .contains("g.group.id (group.id) belongs to consumers"),
         "{}",
         ended.stderr
     );

@@ -10,7 +10,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::property::{SocketProperty, SocketValue, unescape};
 use super::{Socket, SocketError, SocketProblem, SocketWarning};
-use crate::config::{self, Config, ConfigError, Problem, Scope};
+use crate::config::{self, Config, ConfigError, Place, Problem, Written};
 
 /// Where the files and variables of a socket are read; tests bring their own.
 pub trait Outside {
@@ -239,10 +239,17 @@ fn configure_by(
     value: &str,
     config: &mut Config,
 ) -> Result<(), SocketError> {
-    let result = match property.scope {
-        Scope::Global => config.set(property.name, value),
-        Scope::Topic => config.set_topic(property.name, value),
+    let read_elsewhere = format!("{:?}", property.value);
+    let written = Written {
+        name: &property.written(),
+        // What was read elsewhere is not shown, whatever it is.
+        text: match property.value {
+            SocketValue::File(_) | SocketValue::Variable(_) => &read_elsewhere,
+            SocketValue::Plain(_) | SocketValue::Quoted(_) => value,
+        },
+        place: Some(Place::Byte(property.position)),
     };
+    let result = config.set_as(property.scope, property.name, value, written);
     result.map_err(|mut error| {
         let position = match error.problem {
             Problem::Unknown { .. } | Problem::GlobalOnly | Problem::DedicatedApi { .. } => {
@@ -251,10 +258,6 @@ fn configure_by(
             _ => property.value_at(),
         };
         error.property = property.written().into();
-        // What was read elsewhere is not shown, whatever it is.
-        if let SocketValue::File(_) | SocketValue::Variable(_) = property.value {
-            error.value = format!("{:?}", property.value).into();
-        }
         property_error(position, error)
     })
 }
