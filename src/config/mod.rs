@@ -155,7 +155,6 @@ impl Config {
         for (id, value) in given.chain(&self.derived) {
             id.property().apply(&mut targets, value);
         }
-        rules::cap_retry_backoff(&mut targets.global);
         Ok(Finished {
             settings: targets.global,
             topic_settings: targets.topic,
@@ -473,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn warnings_name_what_a_producer_ignores() {
+    fn warnings_name_what_is_ignored_or_not_taken_as_it_is() {
         let properties = [
             ("group.id", "g"),
             ("enable.random.seed", "true"),
@@ -481,14 +480,28 @@ mod tests {
             ("statistics.interval.ms", "1000"),
             ("enable.metrics.push", "false"),
             ("retry.backoff.ms", "5000"),
+            ("topic.metadata.refresh.fast.interval.ms", "2000"),
+            ("client.software.name", "a b"),
         ];
-        let warnings = config(&properties).finish().unwrap().warnings;
+        let mut config = config(&properties);
+        for (name, text) in [("sasl.mechanisms", "OAUTHBEARER"), ("sasl.username", "u")] {
+            let id = table::find(Scope::Global, name).unwrap();
+            config.set_whatever_its_handling(id, text).unwrap();
+        }
+        let finished = config.finish().unwrap();
+        let software = finished.get(Scope::Global, "client.software.name");
+        assert_eq!(software.as_deref(), Some("a-b"));
+        let warnings = finished.warnings;
         let shown: Vec<_> = warnings.iter().map(ToString::to_string).collect();
         let begins = [
             "property topic.metadata.refresh.fast.cnt has no effect: deprecated",
             "property statistics.interval.ms has no effect yet: it waits for statistics",
             "property group.id belongs to consumers",
             "property retry.backoff.ms is more than retry.backoff.max.ms",
+            "property topic.metadata.refresh.fast.interval.ms is more than retry.backoff.max.ms",
+            "property sasl.mechanisms has no effect unless security.protocol is sasl_ssl",
+            "property sasl.username has no effect unless sasl.mechanism is PLAIN",
+            "property client.software.name may have letters, digits",
         ];
         assert_eq!(shown.len(), begins.len(), "{shown:?}");
         for (line, begin) in shown.iter().zip(begins) {
@@ -519,11 +532,5 @@ mod tests {
                 "{text}"
             );
         }
-    }
-
-    #[test]
-    fn retry_backoff_above_its_maximum_is_the_maximum() {
-        let (global, _) = settings(&[("retry.backoff.ms", "5000")]);
-        assert_eq!(global.retry_backoff, Duration::from_secs(1));
     }
 }

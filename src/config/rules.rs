@@ -1,8 +1,6 @@
 //! The rules between properties, as librdkafka applies them when a producer is made. What its user
 //! set is never changed: either it holds, or it is an error. Only defaults give way.
 
-use kafka_engine::settings::Settings;
-
 use super::property::Scope;
 use super::table::{self, Id};
 use super::value::Value;
@@ -22,11 +20,6 @@ pub(super) fn complete(config: &mut Config) -> Result<(), ConfigError> {
     config.require_ordered_reconnect_backoff()?;
     config.keep_linger_below_message_timeout()?;
     config.complete_topic()
-}
-
-/// KIP-580: a first wait above the longest one makes every wait the longest one.
-pub(super) fn cap_retry_backoff(settings: &mut Settings) {
-    settings.retry_backoff = settings.retry_backoff.min(settings.retry_backoff_max);
 }
 
 /// What else there is to say about properties that were set.
