@@ -55,6 +55,8 @@ pub(crate) enum Purpose {
     Produce(Vec<Shipment>),
     /// For this variant.
     InitProducerId(u32),
+    /// It took too long: nobody waits for the answer.
+    GivenUp,
 }
 
 /// A broker's answer.
@@ -62,6 +64,8 @@ pub(crate) enum Purpose {
 pub(crate) enum Answer<'a> {
     /// The handshake needs another round, which is on its way.
     Again,
+    /// Nobody waits for it any more.
+    Late,
     /// The connection can be used.
     Ready,
     Metadata(MetadataResponse<'a>),
@@ -86,6 +90,8 @@ pub(crate) struct Connection {
     /// The one that is being written: what of it gets no answer.
     writing: Option<Option<Unanswered>>,
     pending: VecDeque<Pending>,
+    /// Requests that were given up.
+    fails: usize,
     /// The broker wants to be left alone until then (KIP-219).
     muted_until: Time,
 }
@@ -119,6 +125,16 @@ struct Pending {
     purpose: Purpose,
 }
 
+impl Pending {
+    fn is_given_up(&self) -> bool {
+        matches!(self.purpose, Purpose::GivenUp)
+    }
+
+    fn give_up(&mut self) -> Purpose {
+        std::mem::replace(&mut self.purpose, Purpose::GivenUp)
+    }
+}
+
 impl Connection {
     pub(crate) fn new(node: NodeId, endpoint: Endpoint, core: &Arc<Core>, now: Time) -> Self {
         Self {
@@ -133,6 +149,7 @@ impl Connection {
             outbox: VecDeque::new(),
             writing: None,
             pending: VecDeque::new(),
+            fails: 0,
             muted_until: Time::default(),
         }
     }
@@ -159,7 +176,8 @@ impl Connection {
 
     /// Requests that are not answered yet.
     pub(crate) fn in_flight(&self) -> usize {
-        self.pending.len() + self.unanswered().count()
+        let pending = self.pending.iter().filter(|p| !p.is_given_up());
+        pending.count() + self.unanswered().count()
     }
 
     /// Requests that are not written, or not to their end.
@@ -183,13 +201,13 @@ impl Connection {
     /// Whether an answer to a request of an API is still to come.
     pub(crate) fn awaits(&self, api: ApiKey) -> bool {
         let mut pending = self.pending.iter();
-        pending.any(|pending| pending.question.api == api)
+        pending.any(|pending| pending.question.api == api && !pending.is_given_up())
     }
 
     /// Until when the oldest unanswered request has to be answered. All requests have the same
     /// time, so this also tells for how long it has been unanswered.
     pub(crate) fn oldest_deadline(&self) -> Time {
-        let answer = self.pending.front().map(|pending| pending.deadline);
+        let answer = self.oldest().map(|pending| pending.deadline);
         let written = self.unanswered().map(|unanswered| unanswered.deadline);
         let earliest = answer.into_iter().chain(written).min();
         earliest.unwrap_or(Time::NEVER)
@@ -198,6 +216,31 @@ impl Connection {
     /// Until when the broker wants to be left alone: in the past, if it does not.
     pub(crate) fn muted_until(&self) -> Time {
         self.muted_until
+    }
+
+    /// The oldest request whose answer is waited for.
+    fn oldest(&self) -> Option<&Pending> {
+        let mut pending = self.pending.iter();
+        pending.find(|pending| !pending.is_given_up())
+    }
+
+    /// Gives up the answers that are overdue, so that the connection can be kept; they count for
+    /// nothing should they come. Returns what they were for; `None` if it cannot be kept: too many
+    /// were given up, or something is half-written.
+    pub(crate) fn give_up(&mut self, now: Time) -> Option<Vec<Purpose>> {
+        let overdue = self.pending.iter_mut();
+        let overdue = overdue.filter(|pending| pending.deadline <= now && !pending.is_given_up());
+        let overdue: Vec<&mut Pending> = overdue.collect();
+        let max_fails = self.core.settings.max_fails;
+        let fails = self.fails + overdue.len();
+        let too_many = max_fails.is_some_and(|max| fails >= max);
+        let half_written = self.writing.is_some();
+        if overdue.is_empty() || too_many || half_written || self.ready_at == Time::NEVER {
+            return None;
+        }
+        self.fails = fails;
+        let purposes = overdue.into_iter().map(Pending::give_up);
+        Some(purposes.collect())
     }
 
     /// Leaves a broker alone that says that this client is over quota (KIP-219). One that speaks
@@ -349,6 +392,7 @@ impl Connection {
         let Question { api, version } = question;
         let pending = self.pending.pop_front().expect("looked at above");
         let answer = match pending.purpose {
+            Purpose::GivenUp => return Ok(Answer::Late),
             Purpose::ApiVersions => {
                 let (_, response) = decode_response::<ApiVersionsResponse<'_>>(api, version, frame)
                     .map_err(|e| self.error(malformed(e)))?;
@@ -549,7 +593,7 @@ impl Connection {
     }
 
     fn unanswered_question(&self) -> Option<Question> {
-        self.pending.front().map(|pending| pending.question)
+        self.oldest().map(|pending| pending.question)
     }
 
     /// The batches whose outcome this connection leaves open.
@@ -559,9 +603,10 @@ impl Connection {
             .into_iter()
             .flat_map(|pending| match pending.purpose {
                 Purpose::Produce(shipments) => shipments,
-                Purpose::ApiVersions | Purpose::Metadata(_) | Purpose::InitProducerId(_) => {
-                    Vec::new()
-                }
+                Purpose::ApiVersions
+                | Purpose::Metadata(_)
+                | Purpose::InitProducerId(_)
+                | Purpose::GivenUp => Vec::new(),
             });
         let waiting = self.outbox.into_iter().map(|outgoing| outgoing.unanswered);
         let unanswered = self.writing.into_iter().chain(waiting).flatten();

@@ -64,6 +64,9 @@ pub struct Settings {
     pub api_version_timeout: Duration,
     /// Close a connection after so long without a request; `None` never does.
     pub connections_max_idle: Option<Duration>,
+    /// Requests of a connection whose answers take too long, with which it is closed; before that
+    /// they are given up alone. `None` gives up any number.
+    pub max_fails: Option<usize>,
     /// Ask for metadata anew after so long; `None` only on errors.
     pub metadata_refresh_interval: Option<Duration>,
     /// What metadata says is believed for so long, whatever the interval.
@@ -130,6 +133,7 @@ impl Default for Settings {
             connection_setup_timeout: Duration::from_secs(30),
             api_version_timeout: Duration::from_secs(10),
             connections_max_idle: None,
+            max_fails: Some(1),
             metadata_refresh_interval: Some(Duration::from_secs(300)),
             metadata_max_age: Duration::from_secs(900),
             metadata_fast_interval: Duration::from_millis(100),

@@ -283,8 +283,13 @@ pub static PROPERTIES: &[Property] = &[
         })
         .doc("Send small packets at once (TCP_NODELAY)."),
     integer("socket.max.fails", 0..=1_000_000, "1")
-        .planned(WIRING)
-        .doc("Requests of a connection that may time out before it is closed; 0: any number."),
+        .implemented("effects::socket_max_fails", |to, requests| {
+            to.global.max_fails = (requests > 0).then_some(requests as usize);
+        })
+        .doc(
+            "With how many requests that got no answer within socket.timeout.ms a connection is \
+             closed; before that, those alone are given up. 0: with none.",
+        ),
     integer("broker.address.ttl", 0..=86_400_000, "1000")
         .implemented("effects::broker_address_ttl", |to, ms| {
             to.global.sockets.address_ttl = millis(ms);
@@ -1161,7 +1166,6 @@ const SASL: &str = "SASL";
 const STATISTICS: &str = "statistics";
 const TLS: &str = "TLS";
 const TRANSACTIONS: &str = "transactions";
-const WIRING: &str = "its wiring in the producer";
 
 const NO_KERBEROS: &str = "there is no Kerberos here";
 const OTHER_SASL: &str = "set sasl.mechanism to SCRAM-SHA-512, PLAIN or OAUTHBEARER";

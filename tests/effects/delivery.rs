@@ -56,6 +56,20 @@ pub(crate) fn socket_timeout_ms(effect: &Effect) {
     assert_eq!(observed, [1, 2]);
 }
 
+pub(crate) fn socket_max_fails(effect: &Effect) {
+    // What is sent again goes over another connection, or over the same one.
+    let observed = effect.with("2", |config| {
+        let mut run = Virtual::small(config);
+        run.world.run_for(secs(1));
+        let slow = Fault::Slow(secs(70));
+        run.world.cluster.broker(1).script(Produce, [slow]);
+        run.publish(1, 0);
+        run.world.run_dry(secs(100));
+        (run.world.connects.len(), run.requests(Produce))
+    });
+    assert_eq!(observed, [(2, 2), (1, 2)]);
+}
+
 /// A producer whose broker refuses every batch for a reason that passes.
 fn refused(config: Config) -> Virtual {
     let mut run = Virtual::small(config);

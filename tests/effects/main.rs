@@ -69,6 +69,7 @@ effects! {
         request_timeout_ms
         message_timeout_ms
         socket_timeout_ms
+        socket_max_fails
         message_send_max_retries
         retry_backoff_ms
         retry_backoff_max_ms

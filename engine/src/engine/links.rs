@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Engine, Event, Reason, Subject, Timer};
 use crate::backoff::backoff;
 use crate::cluster::{Link, NodeId};
-use crate::connection::{ConnId, Connection, ConnectionError, Trouble};
+use crate::connection::{ConnId, Connection, ConnectionError, Purpose, Trouble};
 use crate::say;
 use crate::time::Time;
 
@@ -190,16 +190,55 @@ impl Engine {
     }
 
     pub(super) fn check_connection(&mut self, conn: ConnId, now: Time) {
-        let Some(connection) = self.connections.get(&conn) else {
+        let Some(connection) = self.connections.get_mut(&conn) else {
             return;
         };
-        match connection.overdue(now) {
-            Some(error) => self.drop_connection(conn, &error, now),
-            None => {
-                let deadline = connection.deadline();
-                self.timers.arm(Timer::Connection(conn), deadline);
+        if let Some(error) = connection.overdue(now) {
+            match connection.give_up(now) {
+                Some(purposes) => self.forgo(conn, purposes, &error, now),
+                None => return self.drop_connection(conn, &error, now),
             }
         }
+        if let Some(connection) = self.connections.get(&conn) {
+            let deadline = connection.deadline();
+            self.timers.arm(Timer::Connection(conn), deadline);
+        }
+    }
+
+    /// Does without some answers of a connection that is kept (`socket.max.fails`).
+    fn forgo(&mut self, conn: ConnId, purposes: Vec<Purpose>, error: &ConnectionError, now: Time) {
+        let subject = Subject::Broker(error.broker.clone());
+        let reason = Reason::Connection(std::mem::discriminant(&error.trouble));
+        match self.complaints.complain(subject, reason, now) {
+            Some(unsaid) => say!(
+                self.core.settings, WARN Broker,
+                "{error}; trying again on the same connection{unsaid}"
+            ),
+            None => say!(self.core.settings, DEBUG Broker, "{error}"),
+        }
+        let mut shipments = Vec::new();
+        for purpose in purposes {
+            match purpose {
+                Purpose::Produce(unknown) => shipments.extend(unknown),
+                Purpose::Metadata(_) => self.cluster.refresh.lost(conn),
+                Purpose::InitProducerId(_) => self.sender.identities.inquiry.lost(conn),
+                Purpose::ApiVersions | Purpose::GivenUp => {}
+            }
+        }
+        let why: Arc<str> = error.to_string().into();
+        let node = self
+            .connections
+            .get(&conn)
+            .map(|connection| connection.node);
+        if let Some(node) = node.and_then(|id| self.cluster.get_mut(id)) {
+            node.last_error = Some(Arc::clone(&why));
+        }
+        // Its partitions may have another leader by now.
+        self.cluster.refresh.want();
+        let unknown = shipments.iter().copied();
+        self.sender.lost(unknown, &why, now, &mut self.random);
+        self.relist(&shipments, now);
+        self.sendable.push_back(conn);
     }
 
     pub(super) fn trouble_at(&self, leader: Option<NodeId>) -> Option<&Arc<str>> {

@@ -306,7 +306,7 @@ impl Engine {
             return;
         };
         match connection.receive(frame, now) {
-            Ok(Answer::Again) => {}
+            Ok(Answer::Again | Answer::Late) => {}
             Ok(Answer::Ready) => self.ready(conn, now),
             Ok(Answer::Metadata(response)) => {
                 self.proven(conn);

@@ -316,3 +316,71 @@ fn an_error_of_one_partition_does_not_hold_up_the_others() {
     world.run_dry(secs(2));
     world.verify();
 }
+
+#[test]
+fn answers_that_were_given_up_count_for_nothing_and_their_connection_is_kept() {
+    let settings = Settings {
+        max_fails: None,
+        ..Settings::default()
+    };
+    let mut world = World::new(Cluster::new(1).with_topic("t", 2), settings);
+    let topic = world.topic("t");
+    world.run_for(secs(1));
+    let slow = [Fault::Slow(secs(70)), Fault::Slow(secs(20)), Fault::Obey];
+    world.cluster.broker(1).script(Produce, slow);
+    world
+        .cluster
+        .broker(1)
+        .script(Metadata, [Fault::Slow(secs(70))]);
+    let first = world.publish(&topic, &Message::of(10).to(0));
+    world.run_for(secs(50));
+    let second = world.publish(&topic, &Message::of(10).to(1));
+    world.run_dry(secs(200));
+    world.run_for(secs(400));
+    // It was taken each time: whoever forgoes an answer does not know. The second answer came behind
+    // the one about metadata, and so late, too.
+    assert_eq!(world.cluster.log("t", 0).len(), 3);
+    assert_eq!((world.offset(first), world.offset(second)), (2, 0));
+    assert_eq!(world.connects.len(), 1);
+    world.verify();
+}
+
+#[test]
+fn a_connection_is_closed_when_too_many_answers_were_given_up() {
+    let settings = Settings {
+        max_fails: Some(3),
+        ..Settings::default()
+    };
+    let mut world = World::new(Cluster::new(1).with_topic("t", 1), settings);
+    let topic = world.topic("t");
+    world.run_for(secs(1));
+    world.cluster.broker(1).script(Produce, [Fault::Hang]);
+    world.publish(&topic, &Message::of(10));
+    // The batch, then the batch again and a question for its leader.
+    world.run_for(secs(119));
+    assert_eq!(
+        (world.connects.len(), world.requests_of(Produce, 1)),
+        (1, 2)
+    );
+    world.run_dry(secs(2));
+    assert_eq!(world.connects.len(), 2);
+    world.verify();
+}
+
+#[test]
+fn a_connection_with_a_half_written_request_is_never_kept() {
+    let settings = Settings {
+        max_fails: None,
+        ..Settings::default()
+    };
+    let mut world = World::new(Cluster::new(1).with_topic("t", 1), settings);
+    let topic = world.topic("t");
+    world.run_for(secs(1));
+    world.cluster.broker(1).reads = false;
+    world.publish(&topic, &Message::of(10));
+    world.run_for(secs(61));
+    assert_eq!(world.connects.len(), 2);
+    world.read_on(1);
+    world.run_dry(secs(61));
+    world.verify();
+}

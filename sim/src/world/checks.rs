@@ -220,9 +220,13 @@ impl World {
         self.check_deadlines();
     }
 
-    /// No request is without its answer, or not written, for longer than requests may take.
+    /// No request is without its answer, or not written, for longer than requests may take; unless
+    /// connections outlive them (`socket.max.fails`).
     fn check_waits(&self) {
         let settings = self.accumulator.settings();
+        if settings.max_fails != Some(1) {
+            return;
+        }
         let longest = settings
             .request_timeout
             .max(settings.connection_setup_timeout);
