@@ -216,6 +216,31 @@ impl Producer {
     /// same error. Only idempotent producers can fail like this: fenced, not allowed, or behind a
     /// gap that `enable.gapless.guarantee` forbids. All there is to do is to close it and to start
     /// another one.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use event_kafka::{Producer, PublishError, Record};
+    /// # use kafka_mock::{ApiKey, Fault, ResponseError, Rule};
+    /// # let cluster = kafka_mock::Cluster::start()?;
+    /// # let brokers = &cluster.bootstrap();
+    /// let producer = Producer::builder()
+    ///     .set("bootstrap.servers", brokers)?
+    ///     .set("enable.idempotence", "true")?
+    ///     .start()?;
+    /// let topic = producer.topic("sip-events")?;
+    /// # let fenced = Fault::Error(ResponseError::ProducerFenced);
+    /// # cluster.inject(Rule::new(fenced).api(ApiKey::Produce).times(1));
+    /// // A broker takes this producer for one that has been replaced.
+    /// topic.publish(Record::new("INVITE"))?;
+    /// let report = producer.reports().wait(Duration::from_secs(5)).next().unwrap();
+    /// assert_eq!(report.outcome.unwrap_err().error.name(), "PRODUCER_FENCED");
+    ///
+    /// let error = producer.fatal_error().unwrap();
+    /// assert_eq!(error.error.name(), "PRODUCER_FENCED");
+    /// let refused = topic.publish(Record::new("BYE")).unwrap_err();
+    /// assert!(matches!(refused, PublishError::Fatal { .. }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn fatal_error(&self) -> Option<FatalError> {
         self.shared.accumulator.fatal_error().cloned()
     }

@@ -34,6 +34,12 @@ impl Budget {
         &self.room
     }
 
+    /// Has no room for any message from now on.
+    pub(crate) fn close(&self) {
+        self.messages.limit.store(0, Ordering::SeqCst);
+        self.room.notify();
+    }
+
     pub(crate) fn release_messages(&self, count: usize) {
         self.messages.release(count);
         self.room.notify();
@@ -57,19 +63,20 @@ impl Budget {
 #[derive(Debug)]
 pub(crate) struct Quota {
     used: AtomicUsize,
-    limit: usize,
+    limit: AtomicUsize,
 }
 
 impl Quota {
     fn new(limit: usize) -> Self {
         Self {
             used: AtomicUsize::new(0),
-            limit,
+            limit: AtomicUsize::new(limit),
         }
     }
 
     pub(crate) fn take(&self, count: usize) -> bool {
-        let fits = |used: usize| used.checked_add(count).filter(|sum| *sum <= self.limit);
+        let limit = self.limit();
+        let fits = |used: usize| used.checked_add(count).filter(|sum| *sum <= limit);
         let taken = self
             .used
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits);
@@ -88,7 +95,7 @@ impl Quota {
 
     /// Whether so many could be taken now.
     pub(crate) fn fits(&self, count: usize) -> bool {
-        self.used().saturating_add(count) <= self.limit
+        self.used().saturating_add(count) <= self.limit()
     }
 
     pub(crate) fn used(&self) -> usize {
@@ -96,7 +103,7 @@ impl Quota {
     }
 
     pub(crate) fn limit(&self) -> usize {
-        self.limit
+        self.limit.load(Ordering::Relaxed)
     }
 
     fn release(&self, count: usize) {

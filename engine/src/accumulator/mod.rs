@@ -26,7 +26,7 @@ pub(crate) use stamp::{ProducerId, Stamp};
 pub(crate) use topic::Route;
 pub use topic::{Record, Topic};
 
-use crate::error::{FatalError, PublishError};
+use crate::error::{DeliveryError, FatalError, PublishError};
 use crate::report::ReportQueue;
 use crate::settings::{Settings, TopicSettings};
 use crate::signal::Signal;
@@ -121,7 +121,7 @@ impl Accumulator {
 
     /// Why this producer is of no use any more, if it is not.
     pub fn fatal_error(&self) -> Option<&FatalError> {
-        self.core.fatal.get()
+        self.core.condemned()
     }
 
     /// Outcomes that wait for the application.
@@ -202,7 +202,7 @@ pub(crate) struct Core {
     pub(crate) reports: ReportQueue,
     pub(crate) settled: Signal,
     closed: AtomicBool,
-    pub(crate) fatal: OnceLock<FatalError>,
+    fatal: OnceLock<FatalError>,
     seed: u64,
     flushing: AtomicUsize,
     work: Mutex<Vec<Work>>,
@@ -246,6 +246,31 @@ impl Core {
             true => self.closed_because(),
             false => PublishError::TooManyMessages { limit },
         }
+    }
+
+    /// Ends the producer: nothing is accepted from now on. What is held fails as soon as the I/O
+    /// thread looks; whoever hears of a failure that ended the producer finds it ended.
+    pub(crate) fn condemn(&self, fatal: FatalError) {
+        // The first reason is the one.
+        if self.fatal.set(fatal).is_ok() {
+            self.closed.store(true, Ordering::SeqCst);
+            self.memory.budget().close();
+        }
+    }
+
+    /// A message failed for another reason than its time-out.
+    pub(crate) fn forbid_gap(&self, text: &Arc<str>) {
+        if self.settings.gapless {
+            self.condemn(FatalError {
+                error: DeliveryError::GaplessGuarantee,
+                text: Arc::clone(text),
+            });
+        }
+    }
+
+    /// What has ended the producer, if something has.
+    pub(crate) fn condemned(&self) -> Option<&FatalError> {
+        self.fatal.get()
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -17,7 +17,7 @@ impl Engine {
         let identities = &self.sender.identities;
         let missing = identities
             .missing()
-            .filter(|_| self.core.fatal.get().is_none());
+            .filter(|_| self.core.condemned().is_none());
         let Some(variant) = missing else {
             return;
         };
@@ -29,7 +29,10 @@ impl Engine {
         match self.readiest(ApiKey::InitProducerId, now) {
             Some(conn) => self.ask_producer_id(conn, variant, now),
             None => match self.lacks_producer_ids() {
-                Some(fatal) => self.fail(fatal),
+                Some(fatal) => {
+                    self.core.condemn(fatal);
+                    self.end_if_condemned();
+                }
                 None => self.find_broker(now),
             },
         }
@@ -106,7 +109,8 @@ impl Engine {
         ];
         if hopeless.contains(&code) {
             let error = DeliveryError::Broker(code);
-            return self.fail(FatalError { error, text });
+            self.core.condemn(FatalError { error, text });
+            return self.end_if_condemned();
         }
         match self
             .complaints

@@ -18,7 +18,7 @@ use crate::cluster::{Cluster, Link, NodeId};
 use crate::complaints::Complaints;
 use crate::compression::{Done, Job};
 use crate::connection::{Answer, ConnId, Connection, ConnectionError, Question, Transmit, Trouble};
-use crate::error::{DeliveryError, FatalError, Place};
+use crate::error::{DeliveryError, Place};
 use crate::say;
 use crate::sender::{Refusal, Sender, Shipment};
 use crate::settings::{Compression, Endpoint};
@@ -120,6 +120,8 @@ pub struct Engine {
     sendable: VecDeque<ConnId>,
     complaints: Complaints<Subject, Reason>,
     random: fastrand::Rng,
+    /// Whether the [fatal error](Core::condemn) has been seen to.
+    ended: bool,
 }
 
 /// Whom the log complains about.
@@ -167,6 +169,7 @@ impl Engine {
             sendable: VecDeque::new(),
             complaints: Complaints::new(),
             random: fastrand::Rng::with_seed(seed),
+            ended: false,
         }
     }
 
@@ -193,9 +196,7 @@ impl Engine {
         while let Some(timer) = self.timers.pop(now) {
             self.fire(timer, now);
         }
-        if let Some(fatal) = self.sender.take_fatal() {
-            self.fail(fatal);
-        }
+        self.end_if_condemned();
         self.refresh_metadata(now);
         self.seek_identity(now);
         if self.core.memory.has_free() {
@@ -353,11 +354,12 @@ impl Engine {
         undelivered
     }
 
-    /// The end, too, but for the reports: the producer is of no use any more.
-    fn fail(&mut self, fatal: FatalError) {
-        if self.core.fatal.set(fatal.clone()).is_err() {
+    /// The end, too, but for the reports, if the producer is of no use any more.
+    fn end_if_condemned(&mut self) {
+        let Some(fatal) = self.core.condemned().filter(|_| !self.ended).cloned() else {
             return;
-        }
+        };
+        self.ended = true;
         say!(self.core.settings, ERROR Generic, "{fatal}; nothing is accepted or sent any more");
         self.accumulator.close();
         self.fail_waiting(fatal.error, Some(&fatal.text));

@@ -434,28 +434,27 @@ impl Lane {
     }
 
     /// An attempt failed; the batch goes again at `retry_at` (given the number of attempts), unless
-    /// it was tried often enough: then it failed, and this is false.
+    /// it was tried often enough.
     pub(crate) fn again(
         &mut self,
         core: &Core,
         shipment: Shipment,
         setback: &Setback,
         retry_at: impl FnOnce(u32) -> Time,
-    ) -> bool {
+    ) {
         let Some(mut parcel) = self.landed(shipment.parcel) else {
-            return true;
+            return;
         };
         parcel.blame(setback);
         // What it was sent to may be gone together with its log.
         let same_log = shipment.topic_id == Uuid::ZERO || shipment.topic_id == self.log_id;
         parcel.doubtful |= setback.persisted == Persisted::Maybe && same_log;
-        self.retry(core, parcel, setback, retry_at)
+        self.retry(core, parcel, setback, retry_at);
     }
 
     /// The leader misses what comes before a batch. If that is on its way or waits to go again, the
     /// batch goes again behind it. If not, numbers begin anew, after a gap in the log unless it is
-    /// known where the numbers are, or the leader has `forgotten` the producer. False if there is a
-    /// gap, or this was the last attempt.
+    /// known where the numbers are, or the leader has `forgotten` the producer.
     pub(crate) fn out_of_order(
         &mut self,
         core: &Core,
@@ -463,9 +462,9 @@ impl Lane {
         setback: &Setback,
         forgotten: bool,
         retry_at: impl FnOnce(u32) -> Time,
-    ) -> bool {
+    ) {
         let Some(mut parcel) = self.landed(id) else {
-            return true;
+            return;
         };
         parcel.blame(setback);
         // The leader would have recognised it.
@@ -474,27 +473,27 @@ impl Lane {
         let others = self.in_flight.iter().chain(&self.head);
         let mut before = others.filter(|other| other.id < parcel.id);
         let comes_behind = before.any(|other| other.stamp.is_some());
-        let mut gap = false;
         if forgotten || !comes_behind {
-            gap = !forgotten && !self.is_interrupted();
+            if !forgotten && !self.is_interrupted() {
+                core.forbid_gap(&setback.text);
+            }
             parcel.stamp = None;
             self.interrupt();
         }
-        self.retry(core, parcel, setback, retry_at) && !gap
+        self.retry(core, parcel, setback, retry_at);
     }
 
     /// A batch is larger than its broker takes: it goes again in parts, under the same numbers.
-    /// False if it cannot be parted, and so has failed.
-    pub(crate) fn split(&mut self, core: &Core, id: u64, setback: &Setback) -> bool {
+    /// If it cannot be parted, it has failed.
+    pub(crate) fn split(&mut self, core: &Core, id: u64, setback: &Setback) {
         let Some(mut parcel) = self.landed(id) else {
-            return true;
+            return;
         };
         parcel.blame(setback);
         let whole = parcel.batch.count() == 1 || self.may_be_double(&parcel);
         parcel.pressing = Pressing::due(parcel.batch.packing().is_some());
         if whole || parcel.batch.unpack().is_err() {
-            self.give_up(core, parcel, setback.error);
-            return false;
+            return self.give_up(core, parcel, setback.error);
         }
         self.proven = false;
         self.last_error = Some(Arc::clone(&setback.text));
@@ -509,7 +508,6 @@ impl Lane {
                 ..parcel
             });
         }
-        true
     }
 
     /// A broker refuses a batch for good. Where it names the records to blame (KIP-467), they fail,
@@ -536,6 +534,7 @@ impl Lane {
             return self.give_up(core, parcel, setback.error);
         }
         self.interrupt();
+        core.forbid_gap(&setback.text);
         self.last_error = Some(Arc::clone(&setback.text));
         let Parcel { id, batch, .. } = parcel;
         let (rest, blamed) = batch.without(|index| named.contains_key(&index));
@@ -563,12 +562,11 @@ impl Lane {
         parcel: Parcel,
         setback: &Setback,
         retry_at: impl FnOnce(u32) -> Time,
-    ) -> bool {
+    ) {
         self.proven = false;
         self.last_error = Some(Arc::clone(&setback.text));
         if parcel.attempts > core.settings.max_retries {
-            self.give_up(core, parcel, setback.error);
-            return false;
+            return self.give_up(core, parcel, setback.error);
         }
         if parcel.batch.unsettled() == 0 {
             self.interrupt();
@@ -576,7 +574,6 @@ impl Lane {
             self.retry_at = self.retry_at.max(retry_at(parcel.attempts));
             self.insert(parcel);
         }
-        true
     }
 
     /// Numbers were given to what will not be in the log, as far as this producer is concerned.
@@ -782,6 +779,7 @@ impl Lane {
 
     fn give_up(&mut self, core: &Core, parcel: Parcel, error: DeliveryError) {
         self.interrupt();
+        core.forbid_gap(parcel.last_error.as_ref().unwrap_or(&error.name().into()));
         let failure = Arc::new(parcel.failure(error, Place::InFlight));
         self.conclude(core, parcel, SettledOutcome::Failed(failure));
     }

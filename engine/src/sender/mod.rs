@@ -48,8 +48,6 @@ pub(crate) struct Sender {
     pub(crate) identities: Identities,
     /// The sequence number that partitions begin with.
     first_sequence: i32,
-    /// What ends the producer, for whoever owns it to see.
-    fatal: Option<FatalError>,
     /// Batches to compress.
     jobs: VecDeque<Job>,
     /// A lane whose leader is too old for its codec.
@@ -108,7 +106,6 @@ impl Sender {
             outlets: BTreeMap::new(),
             identities: Identities::new(&core.settings),
             first_sequence: 0,
-            fatal: None,
             jobs: VecDeque::new(),
             unreadable: None,
         }
@@ -116,11 +113,6 @@ impl Sender {
 
     pub(crate) fn begin_sequences_at(&mut self, first: i32) {
         self.first_sequence = first;
-    }
-
-    /// What has happened that ends the producer.
-    pub(crate) fn take_fatal(&mut self) -> Option<FatalError> {
-        self.fatal.take()
     }
 
     /// A batch to compress, in the order in which they were sealed.
@@ -370,45 +362,28 @@ impl Sender {
             true => now,
             false => now.after(retry_wait(&core, attempts, random)),
         };
-        let complete = match remedy {
-            Remedy::Deliver => true,
+        match remedy {
+            Remedy::Deliver => {}
             Remedy::Retry => lane.again(&core, shipment, &setback, retry_at),
             Remedy::Reorder => {
                 let forgotten = code == ErrorCode::UNKNOWN_PRODUCER_ID;
                 lane.out_of_order(&core, parcel, &setback, forgotten, retry_at)
             }
             Remedy::Split => lane.split(&core, parcel, &setback),
-            Remedy::Fail => {
-                lane.refused(&core, parcel, &setback, &answer.record_errors);
-                false
-            }
+            Remedy::Fail => lane.refused(&core, parcel, &setback, &answer.record_errors),
             Remedy::Despair => {
-                lane.failed(&core, parcel, &setback);
-                self.fatal.get_or_insert(FatalError {
+                core.condemn(FatalError {
                     error: setback.error,
                     text: Arc::clone(&setback.text),
                 });
-                false
+                lane.failed(&core, parcel, &setback);
             }
-        };
+        }
         lane.report_concluded(&core);
         // Metadata may have named a new leader while the answer was on its way.
         if code.needs_metadata() && lane.leader == Some(node) {
             lane.set_leader(None);
             verdict.leaders_moved = true;
-        }
-        if !complete {
-            self.leave_gap(&setback);
-        }
-    }
-
-    /// Messages are missing in a partition for good.
-    fn leave_gap(&mut self, setback: &Setback) {
-        if self.core.settings.gapless {
-            self.fatal.get_or_insert_with(|| FatalError {
-                error: DeliveryError::GaplessGuarantee,
-                text: Arc::clone(&setback.text),
-            });
         }
     }
 
@@ -422,7 +397,6 @@ impl Sender {
         for Shipment { lane, parcel, .. } in shipments {
             self.lanes[*lane as usize].failed(&self.core, *parcel, &setback);
         }
-        self.leave_gap(&setback);
     }
 
     /// Lines up batches whose outcome is unknown because their connection is gone.
@@ -441,13 +415,10 @@ impl Sender {
         let core = Arc::clone(&self.core);
         for shipment in shipments {
             let lane = &mut self.lanes[shipment.lane as usize];
-            let goes_again = lane.again(&core, shipment, &setback, |attempts| {
+            lane.again(&core, shipment, &setback, |attempts| {
                 now.after(retry_wait(&core, attempts, random))
             });
             lane.report_concluded(&core);
-            if !goes_again {
-                self.leave_gap(&setback);
-            }
         }
     }
 }
