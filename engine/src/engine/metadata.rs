@@ -20,6 +20,9 @@ const NEXT_CANDIDATE: Duration = Duration::from_millis(500);
 /// A cluster is not given up before a broker has had the time to answer.
 const LEAST_TRIGGER: Duration = Duration::from_secs(2);
 
+/// What a rebootstrap is, for the log.
+const ELSEWHERE: &str = "the cluster is looked for at the bootstrap addresses";
+
 impl Engine {
     pub(super) fn refresh_metadata(&mut self, now: Time) {
         self.give_cluster_up(now);
@@ -44,22 +47,23 @@ impl Engine {
         match settings.rebootstrap && self.cluster.is_known() {
             true if given_up <= now => {
                 self.cluster.refresh.reopen(now);
-                self.rebootstrap("there has been no metadata for long", now);
+                say!(
+                    self.core.settings, WARN Metadata,
+                    "there has been no metadata for long: {ELSEWHERE}"
+                );
+                self.rebootstrap(now);
             }
             true => self.timers.arm(Timer::Refresh, given_up),
             false => {}
         }
     }
 
-    fn rebootstrap(&mut self, why: &str, now: Time) {
-        say!(
-            self.core.settings, WARN Metadata,
-            "{why}: the cluster is looked for at the bootstrap addresses"
-        );
+    /// Asks anew after the usual wait: who is sent back again and again makes no storm.
+    fn rebootstrap(&mut self, now: Time) {
         for conn in self.cluster.forget() {
             self.dismiss(conn, now);
         }
-        self.cluster.refresh.want_urgently();
+        self.cluster.refresh.want();
     }
 
     /// The connection whose broker is most likely to answer soon: none that has left something
@@ -170,10 +174,12 @@ impl Engine {
         self.cluster
             .refresh
             .answered(false, true, now, &mut self.random);
+        let sent_back = code == ErrorCode::REBOOTSTRAP_REQUIRED && self.core.settings.rebootstrap;
+        let next = match sent_back {
+            true => ELSEWHERE,
+            false => "trying again until there is some",
+        };
         let text = format!("no metadata: {} ({})", code.name(), code.text());
-        if code == ErrorCode::REBOOTSTRAP_REQUIRED && self.core.settings.rebootstrap {
-            return self.rebootstrap(&text, now);
-        }
         match self
             .complaints
             .complain(Subject::Cluster, Reason::Code(code), now)
@@ -181,10 +187,13 @@ impl Engine {
             Some(unsaid) => {
                 say!(
                     self.core.settings, WARN Metadata,
-                    "{text}; trying again until there is some{unsaid}"
+                    "{text}; {next}{unsaid}"
                 )
             }
             None => say!(self.core.settings, DEBUG Metadata, "{text}"),
+        }
+        if sent_back {
+            self.rebootstrap(now);
         }
     }
 

@@ -154,6 +154,11 @@ fn scripted() -> Vec<Kind> {
             Metadata,
             Fault::Misstate(|r| r.brokers.clear()),
         ),
+        scripted(
+            "rebootstrap required",
+            Metadata,
+            Fault::Misstate(|r| r.error_code = ErrorCode::REBOOTSTRAP_REQUIRED),
+        ),
         scripted("absurd brokers", Metadata, Fault::Misstate(absurd_ports)),
         scripted(
             "leaders that are no brokers",
@@ -522,7 +527,7 @@ fn settings() -> Settings {
         connection_setup_timeout: TIMEOUT,
         reconnect_backoff_max: RECONNECT,
         // What metadata says is believed for so long, if nothing speaks against it.
-        metadata_refresh_interval: Some(secs(10)),
+        metadata_refresh_interval: Some(secs(2)),
         message_max_bytes: 100_000,
         queue_max_bytes: QUEUE_MAX_BYTES,
         ..Settings::default()

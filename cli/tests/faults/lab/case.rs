@@ -157,6 +157,7 @@ impl Case {
             Recovery::Backoff => Duration::ZERO,
             Recovery::Request => self.limits.request_timeout,
             Recovery::Setup => self.limits.setup_timeout,
+            Recovery::Propagation => self.limits.propagation_max,
         });
         waits.sum::<Duration>() + self.limits.longest_backoff + SLACK
     }

@@ -37,9 +37,9 @@ pub(crate) struct Fault {
     pub(crate) everywhere: bool,
     wakes_per_second: u32,
     percent_of_a_core: u32,
-    /// The largest answer in bytes, where it is large: it is held until it is whole, as long as
-    /// `receive.message.max.bytes` allows it.
-    pub(crate) answer: u64,
+    /// Memory that it takes by itself, in bytes: an answer is held until it is whole, as long as
+    /// `receive.message.max.bytes` allows it, and what is known of a partition is remembered.
+    pub(crate) memory: u64,
     /// The most lines on standard error: a line for each address, when it fails and when it is
     /// back, and a few for what else there is.
     pub(crate) log_lines: usize,
@@ -86,6 +86,8 @@ pub(crate) enum Recovery {
     Request,
     /// `socket.connection.setup.timeout.ms` of a connection.
     Setup,
+    /// `topic.metadata.propagation.max.ms` of partitions that are not there.
+    Propagation,
 }
 
 impl Fault {
@@ -357,7 +359,8 @@ pub(crate) static FAULTS: &[Fault] = &[
     .flow_is(Flow::Stutters)
     .recovers_after(Recovery::Request)
     .unreadable(ApiKey::Produce)
-    .answers_with(64 << 20)
+    // Of the next answer, as much as the system's buffer holds is read along.
+    .costs_memory(80 << 20)
     .costs_percent_of_a_core(40),
     Fault::new("wrong_correlation", Thing::Answers, |scene| {
         scene.produce(Mock::WrongCorrelation(1_000))
@@ -443,6 +446,12 @@ pub(crate) static FAULTS: &[Fault] = &[
     })
     .flow_is(Flow::Stutters)
     .everywhere()
+    // What waits for those that do not exist fills the queue until it is given up.
+    .recovers_after(Recovery::Propagation)
+    .fails(&["_UNKNOWN_PARTITION"])
+    // Each of them is tried anew once in `retry.backoff.max.ms`.
+    .wakes_per_second(250)
+    .costs_memory(2 << 20)
     .costs_percent_of_a_core(30),
     Fault::new("one_partition_only", Thing::Handshakes, |scene| {
         scene.metadata_everywhere(Mock::PartitionCount(1))
@@ -580,6 +589,7 @@ pub(crate) static FAULTS: &[Fault] = &[
     })
     .at_once()
     .flow_is(Flow::Stutters)
+    .fails(&["_UNKNOWN_PARTITION"])
     .everywhere(),
     Fault::new("topic_deleted", Thing::Topic, |scene| {
         scene.delete_topic();
@@ -620,7 +630,7 @@ impl Fault {
             everywhere: false,
             wakes_per_second: 0,
             percent_of_a_core: 5,
-            answer: 0,
+            memory: 0,
             log_lines: 10,
         }
     }
@@ -686,8 +696,8 @@ impl Fault {
         self
     }
 
-    const fn answers_with(mut self, bytes: u64) -> Self {
-        self.answer = bytes;
+    const fn costs_memory(mut self, bytes: u64) -> Self {
+        self.memory = bytes;
         self
     }
 

@@ -14,6 +14,8 @@ pub(crate) struct Limits {
     pub(crate) request_timeout: Duration,
     /// `socket.connection.setup.timeout.ms`
     pub(crate) setup_timeout: Duration,
+    /// `topic.metadata.propagation.max.ms`
+    pub(crate) propagation_max: Duration,
     /// `message.timeout.ms`
     pub(crate) message_timeout: Duration,
     /// `queue.buffering.max.kbytes`
@@ -39,6 +41,7 @@ impl Limits {
         longest_backoff: Duration::from_millis(400),
         request_timeout: Duration::from_secs(1),
         setup_timeout: Duration::from_secs(1),
+        propagation_max: Duration::from_millis(500),
         message_timeout: Duration::from_millis(1_500),
         budget_kib: 512,
     };
@@ -52,6 +55,7 @@ impl Limits {
             "g.socket.connection.setup.timeout.ms=1000",
         ],
         message_timeout: Duration::from_secs(300),
+        propagation_max: Duration::from_secs(30),
         budget_kib: 4096,
         ..Self::SHORT
     };
@@ -63,6 +67,7 @@ impl Limits {
         longest_backoff: Duration::from_secs(10),
         request_timeout: Duration::from_secs(60),
         setup_timeout: Duration::from_secs(30),
+        propagation_max: Duration::from_secs(30),
         message_timeout: Duration::from_secs(300),
         budget_kib: 1024,
     };

@@ -120,13 +120,11 @@ fn most_switches(case: &Case, outcome: &Outcome) -> u64 {
 }
 
 fn most_memory(case: &Case) -> u64 {
-    let answers = case.faults.iter().map(|fault| fault.answer);
-    let answer = answers.max().unwrap_or(0);
-    // Of the next answer, as much as the system's buffer holds is read along.
-    case.limits.budget() + CONSTANT + answer + answer / 4
+    let own = case.faults.iter().map(|fault| fault.memory);
+    case.limits.budget() + CONSTANT + own.sum::<u64>()
 }
 
-/// What the producer may take beyond its budget and an answer: buffers of sockets and pipes, what
+/// What the producer may take beyond its budget: buffers of sockets and pipes, what
 /// `publish` keeps for each message under way, pages of the program that are touched first when
 /// something fails.
 const CONSTANT: u64 = 2 << 20;
