@@ -39,7 +39,7 @@ impl ManualClock {
 
     /// Since the start of the test.
     pub(crate) fn elapsed(&self) -> Duration {
-        self.now().since(Time::from_nanos(START))
+        elapsed(self.now())
     }
 }
 
@@ -58,4 +58,9 @@ impl Clock for ManualClock {
         let step = self.wall_step.load(Ordering::Relaxed);
         START_MS + step + self.elapsed().as_millis() as i64
     }
+}
+
+/// How long after the start of the world.
+pub(crate) fn elapsed(time: Time) -> Duration {
+    time.since(Time::from_nanos(START))
 }

@@ -21,9 +21,14 @@ use kafka_wire::record::{BatchHeader, RecordReader, read_batch};
 use kafka_wire::{ErrorCode, Message, Reader, Uuid, VersionRange};
 
 use crate::census::Census;
+use crate::clock::elapsed;
 use crate::producers::{Producers, sequence_of};
+use crate::story::Story;
 pub use replication::Election;
 use replication::{Lost, Picture};
+
+/// The version of Produce that names topics by their ids.
+const BY_TOPIC_ID: i16 = 13;
 
 /// Brokers, topics and their logs, and everything that goes wrong with them.
 #[derive(Debug)]
@@ -72,6 +77,8 @@ pub struct Cluster {
     pub questions: Vec<(Time, i32, Vec<String>)>,
     /// Every Produce request that was understood.
     pub produced: Vec<Produced>,
+    /// What brokers are asked, and what they answer.
+    pub(crate) story: Story,
     /// Which faults and errors came to pass.
     pub census: Census,
     /// Messages that wait for their outcome, as the world counts them.
@@ -276,6 +283,7 @@ impl Cluster {
             numbered: HashMap::new(),
             questions: Vec::new(),
             produced: Vec::new(),
+            story: Story::default(),
             census: Census::default(),
             held: 0,
             lost: Vec::new(),
@@ -342,6 +350,16 @@ impl Cluster {
         })
     }
 
+    /// The same without topics that may have got what was sent to a former one of their name: only
+    /// ids (KIP-516) tell them apart.
+    pub(crate) fn definite_logs(&self) -> impl Iterator<Item = (&str, i32, &[Logged])> {
+        let mut produced = self.produced.iter();
+        let by_name = produced.any(|request| request.version < BY_TOPIC_ID);
+        let anew = |name: &str| self.former.iter().any(|(former, _)| former == name);
+        self.logs()
+            .filter(move |(name, ..)| !by_name || !anew(name))
+    }
+
     /// What there is, or was before the topic was deleted, at a place.
     pub(crate) fn at_offset(
         &self,
@@ -355,11 +373,17 @@ impl Cluster {
         there.filter_map(move |(.., log)| log.get(offset as usize))
     }
 
-    /// The opaques of all records that are or were in logs.
+    /// The opaques of all records in logs, those of deleted topics included.
     pub(crate) fn everything_logged(&self) -> HashSet<u64> {
         let records = self.logs().flat_map(|(.., log)| log);
-        let lost = self.lost.iter().map(|lost| &lost.record);
-        records.chain(lost).map(|logged| logged.opaque).collect()
+        records.map(|logged| logged.opaque).collect()
+    }
+
+    /// Whether a record is in a log, or was until an election.
+    pub(crate) fn ever_logged(&self, opaque: u64) -> bool {
+        let records = self.logs().flat_map(|(.., log)| log);
+        let mut all = records.chain(self.lost.iter().map(|lost| &lost.record));
+        all.any(|record| record.opaque == opaque)
     }
 
     /// The opaques in a partition's log, in its order.
@@ -522,6 +546,9 @@ impl Cluster {
             _ => {}
         }
         let bytes = answer(header, &response, fault);
+        self.story.tell(elapsed(now), || {
+            format!("b{id} is asked for {names:?}, {fault:?}")
+        });
         self.questions.push((now, id, names));
         bytes
     }
@@ -595,7 +622,7 @@ impl Cluster {
         for topic in &request.topics {
             let by_id = |log: &TopicLog| log.id == topic.topic_id;
             let named = match header.version {
-                13.. => self.topics.iter().find(|(_, log)| by_id(log)),
+                BY_TOPIC_ID.. => self.topics.iter().find(|(_, log)| by_id(log)),
                 _ => self.topics.get_key_value(topic.name),
             };
             let name = named.map(|(name, _)| name.clone());
@@ -606,7 +633,8 @@ impl Cluster {
                 };
                 let (batch, records) = check_batch(bytes);
                 let place = (name.clone().unwrap_or_default(), partition.index);
-                assert!(seen.insert(place.clone()), "one batch of a partition");
+                let named = (topic.name, topic.topic_id.0, partition.index);
+                assert!(seen.insert(named), "two batches of {named:?}");
                 batches.push((place.0, place.1, records.len(), bytes.len()));
                 let codec = Codec::with_number(batch.attributes.codec());
                 if let Some(codec) = codec {
@@ -617,7 +645,7 @@ impl Cluster {
                 codecs.push(codec);
                 sequences.push((batch.producer_id, batch.producer_epoch, batch.base_sequence));
                 let invalid = self.invalid_among(&records);
-                let count = records.len();
+                let opaques: Vec<u64> = records.iter().map(|record| record.opaque).collect();
                 let appended = match &name {
                     Some(_) if bytes.len() > self.max_batch_bytes => {
                         (ErrorCode::MESSAGE_TOO_LARGE, -1)
@@ -631,7 +659,7 @@ impl Cluster {
                 let (code, base_offset) = self.in_time(request, appended);
                 if !code.is_ok() {
                     let name = format!("answer {} {}", code.0, code.name());
-                    self.census.hit(name, count);
+                    self.census.hit(name, opaques.len());
                 }
                 let leader = name.as_ref().filter(|_| hints && !code.is_ok());
                 let leader = leader.and_then(|name| {
@@ -642,6 +670,21 @@ impl Cluster {
                         leader_id,
                         leader_epoch,
                     })
+                });
+                self.story.tell(elapsed(now), || {
+                    let name = name.as_deref().unwrap_or("a topic that is gone");
+                    let BatchHeader {
+                        producer_id,
+                        producer_epoch,
+                        base_sequence,
+                        ..
+                    } = batch;
+                    format!(
+                        "b{id} is sent {opaques:?} for {name} {} as {producer_id}.{producer_epoch} \
+                         from {base_sequence} on: {} {base_offset}, {fault:?}",
+                        partition.index,
+                        code.name()
+                    )
                 });
                 partitions.push(ProducePartitionResponse {
                     index: partition.index,

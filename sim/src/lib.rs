@@ -7,6 +7,7 @@ mod cluster;
 mod log;
 mod producers;
 pub mod simulation;
+mod story;
 mod world;
 
 pub use census::Census;

@@ -17,6 +17,7 @@ pub use run::Broken;
 use setup::Setup;
 
 use crate::Census;
+use crate::story::Story;
 use action::Step;
 
 /// Everything that happens in a run; the same plan is the same run.
@@ -38,6 +39,7 @@ pub struct Violation {
     steps: usize,
     /// What is left of it when nothing can be left out.
     shrunk: Plan,
+    story: Story,
 }
 
 /// What many seeds came to.
@@ -101,6 +103,7 @@ impl Findings {
             broken,
             steps: shrunk.steps.len(),
             shrunk,
+            story: Story::default(),
         };
         self.add(Self {
             violation: Some(violation),
@@ -121,6 +124,8 @@ impl Findings {
 impl Violation {
     fn shrink(&mut self) {
         self.shrunk = shrink::smallest(Plan::draw(self.seed), &self.broken);
+        self.story = Story::written();
+        let _ = self.shrunk.carry_out_telling(&self.story);
     }
 }
 
@@ -131,10 +136,11 @@ impl fmt::Display for Violation {
             broken,
             steps,
             shrunk,
+            story,
         } = self;
         writeln!(f, "seed {seed} breaks a rule: {broken}")?;
         writeln!(f, "{} of {steps} steps are enough:", shrunk.steps.len())?;
-        write!(f, "{shrunk}")
+        write!(f, "{shrunk}\nwhat happens then:\n{story}")
     }
 }
 

@@ -228,6 +228,8 @@ impl World {
         if let Some(timeout) = topic.settings().message_timeout {
             self.due.insert((sent.at + timeout, opaque));
         }
+        let story = &self.cluster.story;
+        story.tell(sent.at, || format!("{opaque} is published: {message:?}"));
         self.sent.insert(opaque, sent);
         Ok((opaque, wake))
     }
@@ -332,6 +334,12 @@ impl World {
     /// Messages accepted so far; the opaque of the next one.
     pub fn accepted(&self) -> u64 {
         self.books.accepted
+    }
+
+    /// Whether no message waits, and no request is on its way.
+    pub(crate) fn is_at_peace(&self) -> bool {
+        let mut mail = self.mail.values();
+        self.held() == 0 && !mail.any(|mail| matches!(mail, Mail::Request(..)))
     }
 
     /// Messages without outcome.

@@ -82,8 +82,8 @@ impl Engine {
         state.unknown_since = None;
         let lanes = state.lanes.clone();
         for lane in &lanes {
+            self.sender.vanish(*lane, now);
             let lane = self.sender.lane_mut(*lane);
-            lane.vanish(now);
             lane.purge_waiting(&self.core, DeliveryError::UnknownTopic, why.as_ref());
         }
         self.lay_route(slot, 0, now);
@@ -238,9 +238,7 @@ impl Engine {
             }
         }
         for lane in &lanes[listed..] {
-            let lane = self.sender.lane_mut(*lane);
-            former.extend(lane.leader);
-            lane.vanish(now);
+            self.sender.vanish(*lane, now);
         }
         for leader in former {
             self.sender.unlist(leader);

@@ -206,7 +206,7 @@ impl Lane {
 
     /// Metadata does not list the partition any more. What waits here may still go, should it be
     /// listed again soon.
-    pub(crate) fn vanish(&mut self, now: Time) {
+    pub(super) fn vanish(&mut self, now: Time) {
         self.set_leader(None);
         self.vanished.get_or_insert(now);
         self.last_error = Some("the topic has no such partition any more".into());
@@ -467,9 +467,9 @@ impl Lane {
             return;
         };
         parcel.blame(setback);
-        // The leader would have recognised it.
+        // The leader would have recognised it. It may come there yet, from a connection that is lost
+        // on this side only, so that its message may be in the log.
         parcel.doubtful = false;
-        parcel.persisted = Persisted::No;
         let others = self.in_flight.iter().chain(&self.head);
         let mut before = others.filter(|other| other.id < parcel.id);
         let comes_behind = before.any(|other| other.stamp.is_some());
@@ -672,6 +672,8 @@ impl Lane {
             self.interrupt();
         }
         for mut parcel in std::mem::take(&mut self.in_flight) {
+            // Whatever ends it, this attempt was not answered.
+            parcel.persisted = Persisted::Maybe;
             parcel.last_error = why.cloned().or(parcel.last_error);
             self.fail(core, parcel, error, Place::InFlight);
         }

@@ -186,6 +186,16 @@ impl Sender {
         }
     }
 
+    /// Metadata does not list a partition any more.
+    pub(crate) fn vanish(&mut self, index: u32, now: Time) {
+        let lane = &mut self.lanes[index as usize];
+        let former = lane.leader;
+        lane.vanish(now);
+        if let Some(former) = former {
+            self.unlist(former);
+        }
+    }
+
     /// Everything that lingers may go: a flush began.
     pub(crate) fn hurry(&mut self) -> Vec<NodeId> {
         let outlets = self.outlets.iter_mut();

@@ -755,3 +755,44 @@ fn other_acks_are_numbered_too() {
     assert_eq!(world.cluster.opaques("t", 0), sent);
     verify(&mut world);
 }
+
+#[test]
+fn what_is_on_the_wire_when_another_batch_ends_the_producer_may_be_in_the_log() {
+    let cluster = Cluster::new(2).with_topic("t", 2);
+    let mut world = World::new(cluster, idempotent());
+    let topic = world.topic("t");
+    for partition in 0..2 {
+        world.publish(&topic, &Message::of(10).to(partition));
+    }
+    world.run_dry(secs(1));
+    let denied = Fault::Refuse(ErrorCode::CLUSTER_AUTHORIZATION_FAILED);
+    world.cluster.broker(1).script(Produce, [denied]);
+    world.cluster.broker(2).latency = millis(100);
+    let appended = world.publish(&topic, &Message::of(10).to(1));
+    world.run_for(millis(20));
+    world.publish(&topic, &Message::of(10).to(0));
+    world.run_for(millis(20));
+    assert_eq!(world.failure(appended).persisted, Persisted::Maybe);
+    world.run_for(secs(1));
+    verify(&mut world);
+}
+
+#[test]
+fn a_leader_that_does_not_know_a_batch_leaves_it_open_whether_that_is_in_the_log() {
+    for unknown in [
+        ErrorCode::UNKNOWN_PRODUCER_ID,
+        ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
+    ] {
+        let (mut world, topic) = pipelining(idempotent());
+        let script = [
+            Fault::AppendThenRefuse(ErrorCode::REQUEST_TIMED_OUT),
+            Fault::Refuse(unknown),
+            Fault::Refuse(ErrorCode::INVALID_RECORD),
+        ];
+        world.cluster.broker(1).script(Produce, script);
+        let doubtful = world.publish(&topic, &Message::of(10));
+        world.run_dry(secs(10));
+        assert_eq!(world.failure(doubtful).persisted, Persisted::Maybe);
+        verify(&mut world);
+    }
+}

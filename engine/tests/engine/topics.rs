@@ -4,7 +4,7 @@ use kafka_engine::error::{DeliveryError, Persisted, Place, PublishError};
 use kafka_engine::settings::{Acks, Settings, TopicSettings};
 use kafka_wire::ErrorCode;
 
-use kafka_sim::{Cluster, Message, Reach, World, millis, secs};
+use kafka_sim::{Cluster, Message, Reach, World, endpoint, millis, secs};
 
 #[test]
 fn an_unknown_topic_fails_after_topic_propagation_max_and_only_then() {
@@ -394,5 +394,33 @@ fn two_settings_of_one_topic_are_kept_apart() {
     assert!(acks.contains(&0) && acks.contains(&-1), "{acks:?}");
     assert_eq!(world.delivered(), 20);
     world.run_dry(secs(40));
+    world.verify();
+}
+
+#[test]
+fn a_partition_of_a_topic_made_anew_after_it_was_given_up_is_in_a_request_once() {
+    let settings = Settings {
+        batch_messages: 1,
+        topic_propagation_max: secs(2),
+        bootstrap: vec![endpoint("b1"), endpoint("b2")],
+        ..Settings::default()
+    };
+    let mut world = World::new(Cluster::new(2).with_topic("t", 1), settings);
+    let topic = world.topic("t");
+    world.publish(&topic, &Message::of(10));
+    world.run_dry(secs(1));
+    // It waits for its leader while the topic is deleted.
+    world.crash(1, Reach::Refuses);
+    world.publish(&topic, &Message::of(10));
+    world.cluster.delete("t");
+    world.run_dry(secs(20));
+    world.cluster.broker(1).reach = Reach::Up;
+    world.cluster.create("t", 1);
+    // The cluster finds requests in which a partition has two batches.
+    for _ in 0..10 {
+        world.publish(&topic, &Message::of(10));
+    }
+    world.run_dry(secs(20));
+    world.verify_order();
     world.verify();
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use kafka_engine::Purge;
 use kafka_engine::accumulator::Topic;
 use kafka_engine::error::PublishError;
-use kafka_engine::settings::TopicSettings;
+use kafka_engine::settings::{Acks, TopicSettings};
 use kafka_wire::{ApiKey, ErrorCode};
 
 use super::setup::{LATE, MOST_PARTITIONS, TOPICS, Versions};
@@ -94,7 +94,13 @@ impl Stage {
         let broker = |id: i32| (id - 1).rem_euclid(brokers) + 1;
         let world = &mut self.world;
         match action {
-            Open(name, settings) => self.topics.push(world.topic_with(name, settings)),
+            Open(name, settings) => {
+                let mut settings = settings.clone();
+                if world.accumulator.settings().idempotence {
+                    settings.acks = Acks::All;
+                }
+                self.topics.push(world.topic_with(name, &settings));
+            }
             Publish(topic, messages) => self.publish(*topic, messages),
             Flush(wait) => {
                 world.hit("flush");
@@ -170,6 +176,8 @@ impl Stage {
                 world.cluster.throttle_ms = *millis;
             }
             MaxBatchBytes(bytes) => world.cluster.max_batch_bytes = *bytes,
+            // It is kept for longer than any message may take.
+            ForgetProducers if !world.is_at_peace() => {}
             ForgetProducers => {
                 world.hit("producer state expires");
                 let topics = world.cluster.topics.values_mut();
@@ -235,6 +243,7 @@ impl Stage {
                 Err(PublishError::TooManyBytes { .. }) => "refused: too many bytes",
                 Err(PublishError::UnknownPartition { .. }) => "refused: no such partition",
                 Err(PublishError::MessageTooLarge { .. }) => "refused: too large",
+                Err(PublishError::Fatal { .. }) => "refused: the producer has failed for good",
                 Err(error) => panic!("{error}"),
             };
             self.world.cluster.census.hit(refused, 1);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use kafka_engine::Purge;
 use kafka_engine::settings::{Acks, Settings, TopicCodec, TopicSettings};
-use kafka_wire::ApiKey::{self, ApiVersions, Metadata, Produce};
+use kafka_wire::ApiKey::{self, ApiVersions, InitProducerId, Metadata, Produce};
 use kafka_wire::{Codec, ErrorCode};
 
 use super::Plan;
@@ -59,6 +59,14 @@ const TAKEN: [ErrorCode; 5] = [
     ErrorCode::KAFKA_STORAGE_ERROR,
 ];
 
+/// What a broker may say to who asks for a producer id.
+const OF_IDENTITIES: [ErrorCode; 4] = [
+    ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
+    ErrorCode::COORDINATOR_NOT_AVAILABLE,
+    ErrorCode::NOT_COORDINATOR,
+    ErrorCode::CLUSTER_AUTHORIZATION_FAILED,
+];
+
 const OF_TOPICS: [ErrorCode; 4] = [
     ErrorCode::LEADER_NOT_AVAILABLE,
     ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
@@ -96,6 +104,7 @@ const SCENES: &[&str] = &[
     "producer state expires",
     "purge",
     "refused: no such partition",
+    "refused: the producer has failed for good",
     "refused: too large",
     "refused: too many bytes",
     "refused: too many messages",
@@ -183,6 +192,7 @@ fn setup(random: &mut Rng) -> Setup {
         settings: settings(random),
         partitions: TOPICS.map(|_| random.usize(1..=MOST_PARTITIONS)),
         lag: millis(pick(random, [0, 0, 5, 50, 500])),
+        codec_fails: random.u8(..10) == 0,
         hints: random.bool(),
         log_append_time: random.u8(..4) == 0,
         lists_the_dead: random.bool(),
@@ -196,6 +206,21 @@ fn setup(random: &mut Rng) -> Setup {
 }
 
 fn settings(random: &mut Rng) -> Settings {
+    let settings = ordinary_settings(random);
+    match random.bool() {
+        // What the configuration makes of it.
+        true => Settings {
+            idempotence: true,
+            gapless: random.u8(..10) == 0,
+            max_in_flight: settings.max_in_flight.min(5),
+            max_retries: settings.max_retries.max(1),
+            ..settings
+        },
+        false => settings,
+    }
+}
+
+fn ordinary_settings(random: &mut Rng) -> Settings {
     Settings {
         bootstrap: vec![endpoint("b1"), endpoint("b2"), endpoint("nobody")],
         linger: millis(pick(random, [0, 5, 100])),
@@ -213,6 +238,8 @@ fn settings(random: &mut Rng) -> Settings {
         metadata_refresh_interval: pick(random, [None, Some(secs(1)), Some(secs(300))]),
         topic_propagation_max: secs(pick(random, [2, 30])),
         sticky_linger: millis(pick(random, [0, 10])),
+        codec: (random.u8(..3) == 0).then(|| pick(random, Codec::ALL)),
+        compression_threads: random.usize(1..=2),
         report_records: random.bool(),
         ..Settings::default()
     }
@@ -286,20 +313,20 @@ fn message(random: &mut Rng) -> Message {
     }
 }
 
-const KINDS_OF_TROUBLE: u8 = 22;
+const KINDS_OF_TROUBLE: u8 = 23;
 
 fn disturb(random: &mut Rng, kind: u8) -> Action {
     let id = random.i32(1..=4);
     let topic = random.usize(..TOPICS.len());
     let moved = (random.u8(..5) > 0).then(|| random.i32(1..=4));
     match kind {
-        0..6 => script(random, id, kind),
-        6 => {
+        0..7 => script(random, id, kind),
+        7 => {
             let reach = [Reach::Up, Reach::Up, Reach::Refuses, Reach::Hangs];
             Action::Crash(id, pick(random, reach))
         }
-        7 => Action::ResetConnections(id),
-        8 => {
+        8 => Action::ResetConnections(id),
+        9 => {
             let kept = random.u16(..=1000);
             let election = pick(random, [Election::Clean, Election::Unclean(kept)]);
             match random.u8(..3) {
@@ -308,35 +335,35 @@ fn disturb(random: &mut Rng, kind: u8) -> Action {
                 _ => Action::FailOver(id, moved, election),
             }
         }
-        9 => Action::Upgrade(id, versions(random)),
-        10 => Action::Latency(id, millis(random.u64(..400))),
-        11 => Action::Distance(id, millis(pick(random, [0, 10, 300, 3_000]))),
-        12 => match random.bool() {
+        10 => Action::Upgrade(id, versions(random)),
+        11 => Action::Latency(id, millis(random.u64(..400))),
+        12 => Action::Distance(id, millis(pick(random, [0, 10, 300, 3_000]))),
+        13 => match random.bool() {
             true => Action::StopReading(id),
             false => Action::ReadOn(id),
         },
-        13 => Action::Tear(id, random.usize(1..4)),
-        14 => match random.bool() {
+        14 => Action::Tear(id, random.usize(1..4)),
+        15 => match random.bool() {
             true => Action::Outdate(id),
             false => Action::Update(id),
         },
-        15 => Action::SayUnasked(id, vec![random.u8(..); random.usize(..20)]),
-        16 => Action::Lead(topic, random.usize(..6), moved),
-        17 => match random.bool() {
+        16 => Action::SayUnasked(id, vec![random.u8(..); random.usize(..20)]),
+        17 => Action::Lead(topic, random.usize(..6), moved),
+        18 => match random.bool() {
             true => Action::Throttle(random.i32(..=THROTTLE_MAX_MS)),
             false => Action::Throttle(0),
         },
-        18 => match random.u8(..6) {
+        19 => match random.u8(..6) {
             0 => Action::Delete(topic),
             1 | 2 => Action::Recreate(topic),
             3 => Action::TopicError(topic, pick(random, OF_TOPICS)),
             _ => Action::NoTopicErrors,
         },
-        19 => match random.bool() {
+        20 => match random.bool() {
             true => Action::CreateLate,
             false => Action::AddPartition,
         },
-        20 => match random.u8(..5) {
+        21 => match random.u8(..5) {
             0 => Action::MaxBatchBytes(pick(random, [500, 5_000, usize::MAX])),
             1 => Action::Invalidate(random.u64(1..4)),
             2 => Action::ForgetProducers,
@@ -355,9 +382,11 @@ fn script(random: &mut Rng, id: i32, kind: u8) -> Action {
     let api = match kind {
         0..4 => Produce,
         4 => Metadata,
-        _ => ApiVersions,
+        5 => ApiVersions,
+        _ => InitProducerId,
     };
     let fault = match random.u8(..18) {
+        0 if api == InitProducerId => Fault::Refuse(pick(random, OF_IDENTITIES)),
         0..3 if api == Produce => Fault::Refuse(pick(random, REFUSALS)),
         3 if api == Produce => Fault::AppendThenRefuse(pick(random, TAKEN)),
         4 => Fault::Slow(millis(random.u64(..3000))),

@@ -26,6 +26,8 @@ pub(super) struct Setup {
     pub(super) partitions: [usize; 2],
     /// How long followers take to copy.
     pub(super) lag: Duration,
+    /// Whether every third batch makes the codec fail.
+    pub(super) codec_fails: bool,
     pub(super) hints: bool,
     pub(super) log_append_time: bool,
     pub(super) lists_the_dead: bool,
@@ -70,6 +72,7 @@ impl Default for Setup {
             brokers: vec![BrokerSetup::default(); 3],
             partitions: [1, 1],
             lag: Duration::ZERO,
+            codec_fails: false,
             hints: false,
             log_append_time: false,
             lists_the_dead: false,
@@ -101,6 +104,7 @@ impl Setup {
         }
         let mut world = World::seeded(cluster, self.settings.clone(), seed);
         world.presses.durations.clone_from(&self.presses);
+        world.presses.fails = self.codec_fails.then_some(|number| number % 3 == 2);
         world
     }
 

@@ -85,30 +85,35 @@ impl Search<'_> {
         self.plan.steps.len() < before
     }
 
+    /// Leaves out chunks of what is published together.
     fn leave_out_messages(&mut self) -> bool {
         let mut smaller = false;
         for index in 0..self.plan.steps.len() {
-            while let Action::Publish(_, messages) = &self.plan.steps[index].action
-                && messages.len() > 1
-            {
-                let half = messages.len() / 2;
-                let mut keep = |front: bool| {
-                    self.try_change(|plan| {
+            let mut size = self.published(index).div_ceil(2);
+            while size > 0 {
+                let mut at = 0;
+                while at < self.published(index) {
+                    let end = (at + size).min(self.published(index));
+                    let left_out = self.try_change(|plan| {
                         if let Action::Publish(_, messages) = &mut plan.steps[index].action {
-                            match front {
-                                true => messages.truncate(half),
-                                false => drop(messages.drain(..half)),
-                            }
+                            messages.drain(at..end);
                         }
-                    })
-                };
-                if !(keep(true) || keep(false)) {
-                    break;
+                    });
+                    smaller |= left_out;
+                    at = if left_out { at } else { end };
                 }
-                smaller = true;
+                size /= 2;
             }
         }
         smaller
+    }
+
+    /// How many messages a step publishes.
+    fn published(&self, index: usize) -> usize {
+        match &self.plan.steps[index].action {
+            Action::Publish(_, messages) => messages.len(),
+            _ => 0,
+        }
     }
 
     /// Makes one thing after the other as it is by default.
@@ -137,12 +142,17 @@ const SIMPLER: &[fn(&mut Setup)] = &[
     |setup| setup.brokers.truncate(2),
     by_default!(partitions),
     by_default!(lag),
+    by_default!(codec_fails),
+    by_default!(settings.codec),
+    by_default!(settings.compression_threads),
     by_default!(hints),
     by_default!(log_append_time),
     by_default!(lists_the_dead),
     by_default!(refuses_strangers),
     by_default!(first_producer_epoch),
     by_default!(presses),
+    by_default!(settings.idempotence),
+    by_default!(settings.gapless),
     by_default!(settings.bootstrap),
     by_default!(settings.linger),
     by_default!(settings.batch_messages),

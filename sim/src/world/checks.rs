@@ -92,7 +92,7 @@ impl World {
     /// Delivered messages of a partition stand in the log in the order of their publication.
     /// With one writer per partition, that is the order of their opaques.
     pub fn verify_order(&self) {
-        for (_, index, log) in self.cluster.logs() {
+        for (_, index, log) in self.cluster.definite_logs() {
             let mut last = HashMap::new();
             for (offset, record) in (0..).zip(log) {
                 let opaque = record.opaque;
@@ -114,12 +114,27 @@ impl World {
 
     /// No message is in a log twice.
     pub fn verify_once(&self) {
-        for (name, topic) in &self.cluster.topics {
-            for (index, partition) in topic.partitions.iter().enumerate() {
-                let mut seen = HashSet::new();
-                let mut opaques = partition.log.iter().map(|logged| logged.opaque);
-                let double = opaques.find(|opaque| !seen.insert(*opaque));
-                assert_eq!(double, None, "twice in partition {index} of {name}");
+        for (name, index, log) in self.cluster.definite_logs() {
+            let mut seen = HashSet::new();
+            let mut opaques = log.iter().map(|logged| logged.opaque);
+            let double = opaques.find(|opaque| !seen.insert(*opaque));
+            assert_eq!(double, None, "twice in partition {index} of {name}");
+        }
+    }
+
+    /// The log of every partition has messages in the order of their publication, each once,
+    /// whatever was reported of them.
+    pub fn verify_sequence(&self) {
+        for (name, index, log) in self.cluster.definite_logs() {
+            let mut last = HashMap::new();
+            for record in log {
+                let opaque = record.opaque;
+                let topic = Arc::as_ptr(&self.sent[&opaque].topic);
+                let before = last.insert(topic, opaque);
+                assert!(
+                    before < Some(opaque),
+                    "{opaque} stands behind {before:?} in partition {index} of {name}"
+                );
             }
         }
     }
@@ -129,7 +144,7 @@ impl World {
         let Some(offset) = delivered.offset else {
             // With acks=0 nobody says, nor of a batch that the log has already.
             let unasked = sent.topic.settings().acks == Acks::None;
-            let there = unasked || self.cluster.everything_logged().contains(&opaque);
+            let there = unasked || self.cluster.ever_logged(opaque);
             return assert!(there, "{opaque} was delivered and is nowhere");
         };
         let partition = delivered.partition;
@@ -168,6 +183,12 @@ impl World {
     }
 
     fn note(&mut self, opaque: u64, outcome: Outcome) {
+        self.cluster
+            .story
+            .tell(outcome.at, || match &outcome.result {
+                Ok(delivered) => format!("{opaque} is delivered: {delivered:?}"),
+                Err(failure) => format!("{opaque} fails: {failure}"),
+            });
         self.verify_outcome(opaque, &outcome);
         let before = self.outcomes.insert(opaque, outcome);
         assert!(before.is_none(), "{opaque} has two outcomes");

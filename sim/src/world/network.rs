@@ -77,6 +77,17 @@ impl World {
         self.cluster.hit(fault);
     }
 
+    /// Closes the connections on which brokers say nothing any more, and nobody has asked anything
+    /// that would show it.
+    pub(crate) fn end_silence(&mut self) {
+        let silent = self.silent.iter();
+        let mut silent: Vec<ConnId> = silent.copied().collect();
+        silent.sort_unstable();
+        for conn in silent {
+            self.post(self.clock.now(), Mail::Closed(conn, "connection reset"));
+        }
+    }
+
     /// Has a broker read on.
     pub fn read_on(&mut self, broker: i32) {
         self.cluster.broker(broker).reads = true;
@@ -113,6 +124,17 @@ impl World {
         };
         self.something_happened();
         let now = self.clock.now();
+        self.cluster
+            .story
+            .tell(self.clock.elapsed(), || match &mail {
+                Mail::Opened(conn) => format!("{conn:?} is open"),
+                Mail::Closed(conn, why) => format!("{conn:?} ends: {why}"),
+                Mail::Answer(conn, frame) => format!("{conn:?} brings {} bytes", frame.len()),
+                Mail::Garbage(conn, what) => format!("{conn:?} brings {what}"),
+                Mail::Writable(conn) => format!("{conn:?} takes more"),
+                Mail::Request(conn, broker, _) => format!("{conn:?}: a request reaches b{broker}"),
+                Mail::Compressed(_) => "a batch is compressed".to_owned(),
+            });
         match mail {
             Mail::Opened(conn) => {
                 if let Some(link) = self.links.get_mut(&conn) {
@@ -158,6 +180,9 @@ impl World {
         );
         let now = self.clock.now();
         let broker = self.cluster.at(at);
+        self.cluster.story.tell(self.clock.elapsed(), || {
+            format!("{conn:?} is to lead to {at}")
+        });
         let link = Link {
             broker: broker.unwrap_or(-1),
             open: false,
