@@ -10,7 +10,7 @@ use std::{error, io};
 use event_kafka::PublishError;
 use event_kafka::StartError;
 use event_kafka::TopicNameError;
-use event_kafka::config::{ConfigError, FileError, suggest};
+use event_kafka::config::{ConfigError, FileError, readable_name, suggest};
 use event_kafka::opensips::SocketError;
 
 /// The exit codes that scripts may rely on.
@@ -114,13 +114,14 @@ impl fmt::Display for Error {
                     _ => "give an address of this machine and a port to --listen",
                 })
             }
-            Self::NoProperty(name) => match suggest(name) {
-                Some(known) => write!(f, "there is no property {name}; did you mean {known}?"),
-                None => write!(
-                    f,
-                    "there is no property {name}; event-kafka properties lists them all"
-                ),
-            },
+            Self::NoProperty(name) => {
+                // It may be a socket with a secret in it.
+                write!(f, "there is no property {}; ", readable_name(name))?;
+                match suggest(name) {
+                    Some(known) => write!(f, "did you mean {known}?"),
+                    None => write!(f, "event-kafka properties lists them all"),
+                }
+            }
             Self::Output(error) => write!(f, "cannot write to standard output: {error}"),
             Self::Signals(error) => write!(f, "cannot watch for interrupts: {error}"),
             Self::Unsupported {

@@ -44,6 +44,8 @@ fn no_mistake_on_the_command_line_shows_a_secret() {
         &["broker", socket],
         &["broker", "--listen", socket],
         &["demo", socket],
+        &["properties", socket],
+        &["properties", "--scope", socket],
     ];
     for arguments in cases {
         let ended = run_with_variables(arguments, &[]);
@@ -59,6 +61,15 @@ fn commands(socket: &str) -> Vec<Vec<&str>> {
         vec!["publish", socket, "x", "-vv", "--report", "json"],
         vec!["publish", socket, "x", "-vv", "--log-format", "json"],
         vec!["bench", socket, "-vv", "--messages", "1", "--warmup", "0"],
+        vec!["properties", "-vv", "--changed-from", socket],
+        vec!["properties", "--format", "json", "--changed-from", socket],
+        vec![
+            "properties",
+            "--format",
+            "markdown",
+            "--changed-from",
+            socket,
+        ],
     ]
 }
 

@@ -235,7 +235,7 @@ impl std::error::Error for ConfigError {}
 
 /// As much of `name` as can be one. Behind that may be a value that nobody should see, parted by
 /// something else than a `=`.
-pub(crate) fn readable_name(name: &str) -> String {
+pub fn readable_name(name: &str) -> String {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     match name.find(|c| !legal(c)) {
         None => name.to_owned(),

@@ -23,8 +23,7 @@ use kafka_engine::settings::{Settings, TopicSettings};
 
 pub use brokers::{BrokersError, BrokersProblem, parse_brokers};
 pub use difference::Difference;
-pub(crate) use error::readable_name;
-pub use error::{ConfigError, Mention, Place, Problem};
+pub use error::{ConfigError, Mention, Place, Problem, readable_name};
 pub(crate) use file::lines;
 pub use file::{FileError, FileProblem};
 pub use property::{

@@ -1223,11 +1223,22 @@ pub fn suggest(name: &str) -> Option<&'static str> {
     PROPERTIES
         .iter()
         .flat_map(Property::names)
+        .filter(|known| is_of_like_length(name, known))
         .map(|known| (strsim::normalized_damerau_levenshtein(name, known), known))
-        .filter(|(likeness, _)| *likeness > 0.7)
+        .filter(|(likeness, _)| *likeness > LIKE)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, known)| known)
 }
+
+/// Whether the names can be alike at all. To compare them takes as long as their lengths
+/// multiplied, and an unknown name may be as long as somebody likes.
+fn is_of_like_length(name: &str, known: &str) -> bool {
+    let (name, known) = (name.chars().count() as f64, known.chars().count() as f64);
+    name.min(known) > LIKE * name.max(known)
+}
+
+/// From 0, nothing in common, to 1, equal.
+const LIKE: f64 = 0.7;
 
 #[cfg(test)]
 mod tests {
