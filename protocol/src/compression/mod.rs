@@ -330,3 +330,47 @@ impl Output {
         Ok(written)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_codec_that_panics_is_an_error_and_starts_anew() {
+        for (panic, why) in [
+            (caught(|| panic!("index 7")), "it panicked: index 7"),
+            (caught(|| panic!("index {}", 8)), "it panicked: index 8"),
+            (caught(|| std::panic::panic_any(9)), "it panicked"),
+        ] {
+            assert_eq!(panic, Err::<(), _>(why.to_owned()));
+        }
+        let mut compressor = Compressor::new();
+        let records = [0; 1000];
+        for codec in Codec::ALL {
+            let mut compressed = || {
+                let compressed = compressor.compress(codec, None, [&records[..]]);
+                compressed.map(|bytes| bytes.map(<[u8]>::to_vec))
+            };
+            let before = compressed();
+            compressor.forget(codec);
+            let compressed = compressor.compress(codec, None, [&records[..]]);
+            assert_eq!(compressed.map(|bytes| bytes.map(<[u8]>::to_vec)), before);
+        }
+    }
+
+    #[test]
+    fn a_huge_batch_leaves_no_huge_buffers() {
+        let huge: Vec<u8> = (0..1_000_000_u32).flat_map(u32::to_be_bytes).collect();
+        let mut compressor = Compressor::new();
+        for codec in Codec::ALL {
+            compressor
+                .compress(codec, None, [&huge[..]])
+                .expect("compresses");
+            compressor
+                .compress(codec, None, [&b"x"[..]])
+                .expect("compresses");
+            let kept = [&compressor.plain, &compressor.compressed].map(Vec::capacity);
+            assert!(kept.iter().all(|kept| *kept <= KEPT), "{codec}: {kept:?}");
+        }
+    }
+}
