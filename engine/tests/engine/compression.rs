@@ -175,6 +175,21 @@ fn a_batch_stays_open_while_it_could_not_go_anyhow() {
 }
 
 #[test]
+fn a_flush_cuts_no_batch_short_that_could_not_go_anyhow() {
+    let (mut world, topic) = started(Settings::default(), &with(Codec::Lz4));
+    world.cluster.broker(1).latency = secs(1);
+    world.begin_flush();
+    for _ in 0..90 {
+        world.publish(&topic, &Message::of(300));
+        world.run_for(millis(10));
+    }
+    assert_eq!(world.cluster.produced.len(), 1 + 5);
+    world.run_dry(secs(5));
+    assert_eq!(world.cluster.produced.len(), 1 + 6, "all the rest in one");
+    world.verify();
+}
+
+#[test]
 fn compressed_batches_take_less_of_the_memory_that_may_be_held() {
     let (mut world, topic) = started(
         Settings {
