@@ -9,6 +9,7 @@ mod faults;
 mod fuzz;
 mod golden;
 mod install;
+mod plants;
 mod sim;
 mod steps;
 mod tally;
@@ -42,6 +43,8 @@ usage: cargo xtask COMMAND
                        the engine against a model cluster on virtual time: N drawn runs from seed S
                        on (0 unless told otherwise), or that one alone, and what they met; a run that
                        breaks a rule is shown with all left out that it does not need
+  plants [NAME]        re-introduces known defects (plants/*.patch) one at a time, in a copy: each
+                       must be found by the test or the seeds that it names
   kafka up [--nodes 1|3] [--kafka VERSION] [--port P] [--partitions N] [--fresh]
                        a real Apache Kafka on loopback for hands-on work
   kafka kill|stop|pause|resume|restart NODE
@@ -73,6 +76,7 @@ fn run(arguments: &mut Arguments) -> Result<()> {
         Some("faults") => faults::print_table(arguments),
         Some("golden") => golden::write(arguments),
         Some("sim") => sim::simulate(arguments),
+        Some("plants") => run_plants(arguments),
         Some("kafka") => run_kafka(arguments),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");
@@ -99,6 +103,12 @@ fn run_fuzz(arguments: &mut Arguments) -> Result<()> {
     }
     install::for_fuzzing()?;
     fuzz::run_targets(seconds, target.as_deref())
+}
+
+fn run_plants(arguments: &mut Arguments) -> Result<()> {
+    let name = arguments.word();
+    arguments.finish()?;
+    plants::plant_all(name.as_deref())
 }
 
 fn run_bench(arguments: &mut Arguments) -> Result<()> {
