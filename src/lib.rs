@@ -79,7 +79,7 @@ pub use kafka_wire::record::Header;
 
 pub use producer::{CloseError, FlushError, Producer, ProducerBuilder, StartError};
 pub use reports::{ReportBatch, Reports};
-pub use topic::{SendError, Topic};
+pub use topic::{Room, SendError, Topic};
 pub use topic_name::{TopicNameError, check_topic_name};
 
 /// The README's example compiles; it is the one above, which also runs.

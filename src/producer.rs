@@ -13,7 +13,7 @@ use crate::config::{Config, ConfigError, Finished};
 use crate::driver::{Driver, Rouser, wait_for};
 use crate::settings::TopicSettings;
 use crate::topic_name::{TopicNameError, check_topic_name};
-use crate::{Balance, FatalError, ReportMode, Reports, Topic};
+use crate::{Balance, FatalError, ReportMode, Reports, Room, Topic};
 
 /// Configures a [`Producer`].
 #[derive(Clone, Debug, Default)]
@@ -131,6 +131,12 @@ impl Producer {
     /// The reports of all its messages. They count against the queue limits until they are taken.
     pub fn reports(&self) -> Reports {
         Reports::new(Arc::clone(&self.shared.accumulator))
+    }
+
+    /// A place among those who wait for room in a full queue, for
+    /// [`Topic::poll_publish`](crate::Topic::poll_publish).
+    pub fn room(&self) -> Room {
+        Room::new(&self.shared)
     }
 
     /// Sends without lingering, and waits until every message has its outcome.

@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 use std::iter::FusedIterator;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use kafka_engine::accumulator::Accumulator;
 use kafka_engine::report::Settled;
+use kafka_engine::signal::Listener;
 
 use crate::Report;
 use crate::driver::wait_for;
@@ -44,11 +46,15 @@ use crate::driver::wait_for;
 #[derive(Clone, Debug)]
 pub struct Reports {
     accumulator: Arc<Accumulator>,
+    listener: Listener,
 }
 
 impl Reports {
     pub(crate) fn new(accumulator: Arc<Accumulator>) -> Self {
-        Self { accumulator }
+        Self {
+            listener: accumulator.reports().arrived().listener(),
+            accumulator,
+        }
     }
 
     /// Takes the reports that are there; if there is none, waits for the first for up to
@@ -61,6 +67,38 @@ impl Reports {
         });
         ReportBatch {
             settled: taken.unwrap_or_default(),
+        }
+    }
+
+    /// Takes the reports that are there; if there is none, has the task woken when one comes.
+    ///
+    /// ```
+    /// # use std::future::poll_fn;
+    /// # use event_kafka::{Producer, Record};
+    /// # let cluster = kafka_mock::Cluster::start()?;
+    /// # let brokers = &cluster.bootstrap();
+    /// # let producer = Producer::builder().set("bootstrap.servers", brokers)?.start()?;
+    /// # let topic = producer.topic("sip-events")?;
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// topic.publish(Record::new("INVITE").opaque(42))?;
+    /// let mut reports = producer.reports();
+    /// let mut batch = poll_fn(|context| reports.poll_take(context)).await;
+    /// assert_eq!(batch.next().unwrap().opaque, 42);
+    /// # Ok::<(), event_kafka::PublishError>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn poll_take(&mut self, context: &mut Context<'_>) -> Poll<ReportBatch> {
+        let ready = |batch: &ReportBatch| !batch.settled.is_empty();
+        let batch = self.take();
+        if ready(&batch) {
+            return Poll::Ready(batch);
+        }
+        self.listener.listen(context.waker());
+        // A report may have come just before.
+        match self.take() {
+            batch if ready(&batch) => Poll::Ready(batch),
+            _ => Poll::Pending,
         }
     }
 

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use kafka_engine::accumulator;
 use kafka_engine::report::Completion;
+use kafka_engine::signal::Listener;
 
 use crate::driver::{SystemClock, wait_for};
 use crate::producer::Shared;
@@ -79,6 +80,38 @@ impl Topic {
         result
     }
 
+    /// As [`Topic::publish`], but has the task woken once there is room in a full queue.
+    ///
+    /// # Errors
+    /// As [`Topic::publish`], but for the full queue.
+    ///
+    /// ```
+    /// # use std::future::poll_fn;
+    /// # use std::time::Duration;
+    /// # use event_kafka::{Producer, Record};
+    /// # let cluster = kafka_mock::Cluster::start()?;
+    /// # let brokers = &cluster.bootstrap();
+    /// # let producer = Producer::builder().set("bootstrap.servers", brokers)?.start()?;
+    /// # let topic = producer.topic("sip-events")?;
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let mut room = producer.room();
+    /// let record = Record::new("INVITE");
+    /// poll_fn(|context| topic.poll_publish(&record, &mut room, context)).await?;
+    /// # Ok::<(), event_kafka::PublishError>(())
+    /// # })?;
+    /// # producer.close(Duration::from_secs(5))?;
+    /// # assert_eq!(cluster.records("sip-events").len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn poll_publish(
+        &self,
+        record: &Record<'_>,
+        room: &mut Room,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), PublishError>> {
+        self.poll_accept(record, room, context, || None)
+    }
+
     /// Publishes a message, waiting for room where the queue is full, and then for its outcome.
     /// The message gets no report besides. Once accepted it is delivered even if the future is
     /// dropped.
@@ -113,21 +146,31 @@ impl Topic {
     /// ```
     pub async fn send(&self, record: Record<'_>) -> Result<Delivered, SendError> {
         let completion = Completion::default();
-        let mut room = self.producer.accumulator.room().listener();
+        let mut room = Room::new(&self.producer);
         let accepted = poll_fn(|context| {
-            let result = self.accept(&record, Some(completion.clone()));
-            if !is_full(&result) {
-                return Poll::Ready(result);
-            }
-            room.listen(context.waker());
-            // Room may have come just before.
-            match self.accept(&record, Some(completion.clone())) {
-                result if is_full(&result) => Poll::Pending,
-                result => Poll::Ready(result),
-            }
+            self.poll_accept(&record, &mut room, context, || Some(completion.clone()))
         });
         accepted.await.map_err(SendError::NotAccepted)?;
         completion.await.map_err(SendError::NotDelivered)
+    }
+
+    fn poll_accept(
+        &self,
+        record: &Record<'_>,
+        room: &mut Room,
+        context: &mut Context<'_>,
+        completion: impl Fn() -> Option<Completion>,
+    ) -> Poll<Result<(), PublishError>> {
+        let result = self.accept(record, completion());
+        if !is_full(&result) {
+            return Poll::Ready(result);
+        }
+        room.listener.listen(context.waker());
+        // Room may have come just before.
+        match self.accept(record, completion()) {
+            result if is_full(&result) => Poll::Pending,
+            result => Poll::Ready(result),
+        }
     }
 
     fn accept(
@@ -143,6 +186,20 @@ impl Topic {
 
 fn is_full(result: &Result<(), PublishError>) -> bool {
     result.is_err_and(|error| error.is_queue_full())
+}
+
+/// Somebody who waits for room in a full queue. Its task is forgotten when this is dropped.
+#[derive(Debug)]
+pub struct Room {
+    listener: Listener,
+}
+
+impl Room {
+    pub(crate) fn new(producer: &Shared) -> Self {
+        Self {
+            listener: producer.accumulator.room().listener(),
+        }
+    }
 }
 
 /// Why [`Topic::send`] did not deliver.

@@ -201,7 +201,7 @@ impl RecordWalk {
 #[derive(Debug, Default)]
 pub struct ReportQueue {
     settled: Mutex<VecDeque<Settled>>,
-    arrived: Signal,
+    arrived: Arc<Signal>,
 }
 
 impl ReportQueue {
@@ -211,7 +211,7 @@ impl ReportQueue {
     }
 
     /// Notified when reports arrive where there were none.
-    pub fn arrived(&self) -> &Signal {
+    pub fn arrived(&self) -> &Arc<Signal> {
         &self.arrived
     }
 

@@ -1,6 +1,7 @@
 //! Tells sleepers that something they wait for may have come. Carries wakers only, so that threads,
 //! futures and event descriptors can all wait for the same thing.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Waker;
 
@@ -17,9 +18,9 @@ pub struct Signal {
 
 impl Signal {
     /// A place to wait at.
-    pub fn listener(&self) -> Listener<'_> {
+    pub fn listener(self: &Arc<Self>) -> Listener {
         Listener {
-            signal: self,
+            signal: Arc::clone(self),
             number: self.numbers.fetch_add(1, Ordering::Relaxed),
         }
     }
@@ -40,12 +41,12 @@ impl Signal {
 
 /// Somebody who waits for a [`Signal`], forgotten when dropped.
 #[derive(Debug)]
-pub struct Listener<'a> {
-    signal: &'a Signal,
+pub struct Listener {
+    signal: Arc<Signal>,
     number: u64,
 }
 
-impl Listener<'_> {
+impl Listener {
     /// Has `waker` woken at the next [`Signal::notify`]. Look at the condition once more after
     /// this: it may have come true just before. A waker must not publish by itself: it may be
     /// called while a queue is locked.
@@ -59,7 +60,14 @@ impl Listener<'_> {
     }
 }
 
-impl Drop for Listener<'_> {
+/// Somebody else, who does not listen yet.
+impl Clone for Listener {
+    fn clone(&self) -> Self {
+        self.signal.listener()
+    }
+}
+
+impl Drop for Listener {
     fn drop(&mut self) {
         let mut wakers = self.signal.wakers.lock();
         wakers.retain(|(number, _)| *number != self.number);
@@ -72,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_listener_is_there_once_and_forgotten_when_it_goes() {
-        let signal = Signal::default();
+        let signal = Arc::new(Signal::default());
         let mut listener = signal.listener();
         listener.listen(Waker::noop());
         listener.listen(Waker::noop());

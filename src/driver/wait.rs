@@ -10,7 +10,7 @@ use kafka_engine::signal::Signal;
 /// Blocks until `look` finds something or `timeout` is over; `look` is asked anew after every
 /// notification of `signal`.
 pub(crate) fn wait_for<T>(
-    signal: &Signal,
+    signal: &Arc<Signal>,
     timeout: Duration,
     mut look: impl FnMut() -> Option<T>,
 ) -> Option<T> {
@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn a_notification_ends_the_wait() {
-        let (signal, done) = (Signal::default(), AtomicBool::new(false));
+        let (signal, done) = (Arc::new(Signal::default()), AtomicBool::new(false));
         thread::scope(|scope| {
             scope.spawn(|| {
                 done.store(true, Ordering::SeqCst);
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn nothing_found_in_time_is_none() {
-        let none = wait_for(&Signal::default(), Duration::from_millis(1), || None::<()>);
+        let none = wait_for(&Arc::default(), Duration::from_millis(1), || None::<()>);
         assert_eq!(none, None);
     }
 }

@@ -1,5 +1,6 @@
 //! What may be held: messages until their report was taken, bytes until their memory is free.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::segment::Funding;
@@ -9,7 +10,7 @@ use crate::signal::Signal;
 pub(crate) struct Budget {
     messages: Quota,
     bytes: Quota,
-    room: Signal,
+    room: Arc<Signal>,
 }
 
 impl Budget {
@@ -17,7 +18,7 @@ impl Budget {
         Self {
             messages: Quota::new(max_messages.unwrap_or(usize::MAX)),
             bytes: Quota::new(max_bytes),
-            room: Signal::default(),
+            room: Arc::default(),
         }
     }
 
@@ -30,7 +31,7 @@ impl Budget {
     }
 
     /// Notified whenever something was given back.
-    pub(crate) fn room(&self) -> &Signal {
+    pub(crate) fn room(&self) -> &Arc<Signal> {
         &self.room
     }
 

@@ -130,12 +130,12 @@ impl Accumulator {
     }
 
     /// Notified when the budget has room again.
-    pub fn room(&self) -> &Signal {
+    pub fn room(&self) -> &Arc<Signal> {
         self.core.memory.budget().room()
     }
 
     /// Notified whenever messages got their outcome.
-    pub fn settled(&self) -> &Signal {
+    pub fn settled(&self) -> &Arc<Signal> {
         &self.core.settled
     }
 
@@ -200,7 +200,7 @@ pub(crate) struct Core {
     pub(crate) settings: Settings,
     pub(crate) memory: Arc<Memory>,
     pub(crate) reports: ReportQueue,
-    pub(crate) settled: Signal,
+    pub(crate) settled: Arc<Signal>,
     closed: AtomicBool,
     fatal: OnceLock<FatalError>,
     seed: u64,
@@ -218,7 +218,7 @@ impl Core {
             settings,
             memory: Memory::new(budget),
             reports: ReportQueue::default(),
-            settled: Signal::default(),
+            settled: Arc::default(),
             closed: AtomicBool::new(false),
             fatal: OnceLock::new(),
             seed,
