@@ -1,0 +1,617 @@
+/*
+ * event_kafka: publishes to Apache Kafka. Made from ffi/src: do not edit.
+ *
+ * A producer is created from librdkafka's properties or from an OpenSIPS socket, gives topics, and is
+ * published to. What became of each message is told by a report, exactly one for every message that
+ * was accepted. event_kafka(3) has an example.
+ *
+ * Every function returns EVENT_KAFKA_OK (0) or another code (but for event_kafka_version()). Where
+ * there is a text parameter, a failure is told there, too, in words; it may be NULL, and is left
+ * alone on success. text_size counts the bytes of that buffer: 256 are enough for most, and a
+ * longer text is cut. Results are written on success only, unless said otherwise. Besides the errors
+ * that are listed with it, any function may return EVENT_KAFKA_ERR_FORKED, EVENT_KAFKA_ERR_INTERNAL
+ * and, at its first use, EVENT_KAFKA_ERR_SYSTEM.
+ *
+ * Nothing here calls back, and no handle is an address: a function that is given one that was freed
+ * returns EVENT_KAFKA_ERR_BAD_HANDLE.
+ *
+ * Fork first: in a child of a process that has called one of these functions before, they all return
+ * EVENT_KAFKA_ERR_FORKED at once, and the parent goes on undisturbed.
+ */
+
+
+#ifndef EVENT_KAFKA_H
+#define EVENT_KAFKA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The version of this header; event_kafka_version() is that of the library. */
+#define EVENT_KAFKA_VERSION_MAJOR 0
+#define EVENT_KAFKA_VERSION_MINOR 1
+#define EVENT_KAFKA_VERSION_PATCH 0
+#define EVENT_KAFKA_VERSION \
+  (EVENT_KAFKA_VERSION_MAJOR << 16 | EVENT_KAFKA_VERSION_MINOR << 8 | EVENT_KAFKA_VERSION_PATCH)
+
+/* What an event_kafka_message_t begins with: nothing in it, any partition, the time of publishing. */
+#define EVENT_KAFKA_MESSAGE_INIT \
+  { NULL, 0, NULL, 0, NULL, 0, EVENT_KAFKA_TIMESTAMP_NOW, 0, EVENT_KAFKA_PARTITION_ANY }
+
+
+/**
+ * All is well.
+ */
+#define EVENT_KAFKA_OK 0
+
+/**
+ * The queue has no room; the same message may be accepted later (_QUEUE_FULL).
+ */
+#define EVENT_KAFKA_ERR_QUEUE_FULL -184
+
+/**
+ * The time is over (_TIMED_OUT).
+ */
+#define EVENT_KAFKA_ERR_TIMED_OUT -185
+
+/**
+ * An argument, a property or a socket is wrong; the text says which and why (_INVALID_ARG).
+ */
+#define EVENT_KAFKA_ERR_INVALID_ARG -186
+
+/**
+ * The topic has no such partition (_UNKNOWN_PARTITION).
+ */
+#define EVENT_KAFKA_ERR_UNKNOWN_PARTITION -190
+
+/**
+ * In reports: not delivered within message.timeout.ms (_MSG_TIMED_OUT).
+ */
+#define EVENT_KAFKA_ERR_MSG_TIMED_OUT -192
+
+/**
+ * The operating system refused a thread, a descriptor or memory (_CRIT_SYS_RESOURCE).
+ */
+#define EVENT_KAFKA_ERR_SYSTEM -194
+
+/**
+ * The producer was closed (_DESTROY).
+ */
+#define EVENT_KAFKA_ERR_CLOSED -197
+
+/**
+ * The producer has failed for good: event_kafka_fatal_error() says why (_FATAL).
+ */
+#define EVENT_KAFKA_ERR_FATAL -150
+
+/**
+ * In reports: purged while on its way (_PURGE_INFLIGHT).
+ */
+#define EVENT_KAFKA_ERR_PURGE_IN_FLIGHT -151
+
+/**
+ * In reports: purged before it was sent (_PURGE_QUEUE).
+ */
+#define EVENT_KAFKA_ERR_PURGE_QUEUE -152
+
+/**
+ * The message is larger than message.max.bytes allows (Kafka's MESSAGE_TOO_LARGE).
+ */
+#define EVENT_KAFKA_ERR_MSG_SIZE_TOO_LARGE 10
+
+/**
+ * The handle is none, or was freed.
+ */
+#define EVENT_KAFKA_ERR_BAD_HANDLE -1001
+
+/**
+ * This process was forked from one that used the library before.
+ */
+#define EVENT_KAFKA_ERR_FORKED -1002
+
+/**
+ * A defect of the library: please report it. The producer is best closed.
+ */
+#define EVENT_KAFKA_ERR_INTERNAL -1003
+
+/**
+ * For event_kafka_purge(): messages that wait to be sent, or to be sent again.
+ */
+#define EVENT_KAFKA_PURGE_QUEUED 1
+
+/**
+ * For event_kafka_purge(): messages that were sent and not answered yet. They may be in the log.
+ */
+#define EVENT_KAFKA_PURGE_IN_FLIGHT 2
+
+/**
+ * For messages: the partitioner chooses.
+ */
+#define EVENT_KAFKA_PARTITION_ANY -1
+
+/**
+ * For messages: the time of publishing.
+ */
+#define EVENT_KAFKA_TIMESTAMP_NOW 0
+
+/**
+ * In reports: it was delivered.
+ */
+#define EVENT_KAFKA_PLACE_NONE 0
+
+/**
+ * In reports: nothing was known of its topic yet.
+ */
+#define EVENT_KAFKA_PLACE_NO_METADATA 1
+
+/**
+ * In reports: its partition had no leader, or none that was known.
+ */
+#define EVENT_KAFKA_PLACE_NO_LEADER 2
+
+/**
+ * In reports: it waited for its turn, for a retry, or for a connection.
+ */
+#define EVENT_KAFKA_PLACE_QUEUED 3
+
+/**
+ * In reports: it was sent and the answer had not come.
+ */
+#define EVENT_KAFKA_PLACE_IN_FLIGHT 4
+
+/**
+ * Something is lost or out of use; LOG_ERR of syslog.
+ */
+#define EVENT_KAFKA_LOG_ERROR 3
+
+/**
+ * Something needs to be looked at; LOG_WARNING of syslog.
+ */
+#define EVENT_KAFKA_LOG_WARNING 4
+
+/**
+ * Something changed; LOG_INFO of syslog.
+ */
+#define EVENT_KAFKA_LOG_INFO 6
+
+/**
+ * Everything; LOG_DEBUG of syslog.
+ */
+#define EVENT_KAFKA_LOG_DEBUG 7
+
+/**
+ * A property as librdkafka names it, of the producer or (perhaps with "topic." before it) of its
+ * topics.
+ */
+typedef struct event_kafka_property_t {
+  /**
+   * Ends with NUL.
+   */
+  const char *name;
+  /**
+   * Ends with NUL.
+   */
+  const char *value;
+} event_kafka_property_t;
+
+/**
+ * A producer. A number that names it, free to be copied; a zeroed one names none.
+ */
+typedef struct event_kafka_producer_t {
+  /**
+   * Not to be looked at.
+   */
+  uint64_t id;
+} event_kafka_producer_t;
+
+/**
+ * A topic of a producer, as long as the producer is not freed. A number that names it, free to be
+ * copied; a zeroed one names none.
+ */
+typedef struct event_kafka_topic_t {
+  /**
+   * Not to be looked at.
+   */
+  uint64_t id;
+} event_kafka_topic_t;
+
+/**
+ * A header of a message.
+ */
+typedef struct event_kafka_header_t {
+  /**
+   * Its name, UTF-8, without a NUL at the end.
+   */
+  const char *name;
+  /**
+   * Bytes of the name.
+   */
+  size_t name_size;
+  /**
+   * Its value; NULL is a null value, which differs from an empty one.
+   */
+  const void *value;
+  /**
+   * Bytes of the value.
+   */
+  size_t value_size;
+} event_kafka_header_t;
+
+/**
+ * A message. Begin with EVENT_KAFKA_MESSAGE_INIT: a zeroed one would name partition 0.
+ */
+typedef struct event_kafka_message_t {
+  /**
+   * The payload; NULL is a tombstone, which deletes its key from a compacted topic and differs
+   * from an empty payload.
+   */
+  const void *value;
+  /**
+   * Bytes of the payload.
+   */
+  size_t value_size;
+  /**
+   * The key, which decides the partition where none is given; NULL is none.
+   */
+  const void *key;
+  /**
+   * Bytes of the key.
+   */
+  size_t key_size;
+  /**
+   * Headers, in this order; a name may come more than once.
+   */
+  const struct event_kafka_header_t *headers;
+  /**
+   * How many headers.
+   */
+  size_t header_count;
+  /**
+   * When it happened, in milliseconds since 1970; EVENT_KAFKA_TIMESTAMP_NOW is now.
+   */
+  int64_t timestamp;
+  /**
+   * Handed back with the report.
+   */
+  uint64_t opaque;
+  /**
+   * The partition, from 0; EVENT_KAFKA_PARTITION_ANY lets the partitioner choose.
+   */
+  int32_t partition;
+} event_kafka_message_t;
+
+/**
+ * What became of one message.
+ */
+typedef struct event_kafka_report_t {
+  /**
+   * What was published with it.
+   */
+  uint64_t opaque;
+  /**
+   * Where it was published to.
+   */
+  struct event_kafka_topic_t topic;
+  /**
+   * Its offset; -1 if it was not delivered, or with acks=0, when nobody says.
+   */
+  int64_t offset;
+  /**
+   * The time that the broker gave it, in milliseconds since 1970, where the topic is set to
+   * LogAppendTime; otherwise -1, and it has its own.
+   */
+  int64_t log_append_time;
+  /**
+   * Its partition; -1 if none had been chosen yet.
+   */
+  int32_t partition;
+  /**
+   * EVENT_KAFKA_OK: it is in the log. Otherwise the code of what ended it: Kafka's if positive,
+   * librdkafka's if negative.
+   */
+  int32_t error;
+  /**
+   * How often a message that failed had been sent.
+   */
+  uint32_t attempts;
+  /**
+   * Where a message that failed was then: EVENT_KAFKA_PLACE_...
+   */
+  int32_t place;
+  /**
+   * 1: a message that failed may be in the log all the same, as it was sent and not refused.
+   */
+  int32_t maybe_persisted;
+  /**
+   * The name of the code, such as "_MSG_TIMED_OUT"; empty if it was delivered.
+   */
+  char error_name[48];
+  /**
+   * The failure in words, with what went wrong last; empty if it was delivered.
+   */
+  char error_text[256];
+} event_kafka_report_t;
+
+/**
+ * Messages since the start of a producer: accepted = delivered + failed + held, at every moment.
+ */
+typedef struct event_kafka_counters_t {
+  /**
+   * Accepted by event_kafka_publish().
+   */
+  uint64_t accepted;
+  /**
+   * Delivered.
+   */
+  uint64_t delivered;
+  /**
+   * Failed.
+   */
+  uint64_t failed;
+  /**
+   * Accepted and without an outcome so far.
+   */
+  uint64_t held;
+  /**
+   * Refused by event_kafka_publish(), for whatever reason but a wrong argument.
+   */
+  uint64_t refused;
+  /**
+   * Reports that were taken.
+   */
+  uint64_t reported;
+} event_kafka_counters_t;
+
+/**
+ * A line of the log.
+ */
+typedef struct event_kafka_log_line_t {
+  /**
+   * EVENT_KAFKA_LOG_...
+   */
+  int32_t level;
+  /**
+   * The line, without an end of line.
+   */
+  char text[1020];
+} event_kafka_log_line_t;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The version of the library that is in use, to compare with EVENT_KAFKA_VERSION, the version of
+ * this header: major << 16 | minor << 8 | patch. The interface of versions 0.x may change with
+ * every minor version.
+ *
+ * Any thread, at any time.
+ */
+uint32_t event_kafka_version(void);
+
+/**
+ * Starts a producer from properties. "bootstrap.servers" is the one that is needed. That no broker
+ * is there is no error: messages wait for it.
+ *
+ * It has one thread of its own (more while names are looked up), in which all signals are blocked.
+ * Close it and free it when it is no longer needed.
+ *
+ * Any thread, at any time; but not before a fork() whose child uses the library.
+ *
+ * Errors: EVENT_KAFKA_ERR_INVALID_ARG (a property; the text says which and why),
+ * EVENT_KAFKA_ERR_SYSTEM.
+ */
+int32_t event_kafka_create(const struct event_kafka_property_t *properties,
+                           size_t property_count,
+                           struct event_kafka_producer_t *producer,
+                           char *text,
+                           size_t text_size);
+
+/**
+ * Starts a producer from a socket, as OpenSIPS writes them:
+ * "[kafka:]brokers/topic[?g.property=value&t.property=value]", and gives its topic, too.
+ * All else is as with event_kafka_create(). What "key=" says is for OpenSIPS: every message is
+ * given its key when it is published.
+ *
+ * Any thread, at any time; but not before a fork() whose child uses the library.
+ *
+ * Errors: EVENT_KAFKA_ERR_INVALID_ARG (the text says where in the socket and why),
+ * EVENT_KAFKA_ERR_SYSTEM.
+ */
+int32_t event_kafka_create_from_socket(const char *socket,
+                                       struct event_kafka_producer_t *producer,
+                                       struct event_kafka_topic_t *topic,
+                                       char *text,
+                                       size_t text_size);
+
+/**
+ * Gives a topic, with the topic properties that the producer was given. Its partitions are looked
+ * up at once; messages may be published before they are known. The same name gives the same
+ * handle.
+ *
+ * Any thread, at any time.
+ *
+ * Errors: EVENT_KAFKA_ERR_INVALID_ARG (a name that no broker accepts),
+ * EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_topic(struct event_kafka_producer_t producer,
+                          const char *name,
+                          struct event_kafka_topic_t *topic,
+                          char *text,
+                          size_t text_size);
+
+/**
+ * Writes the name of a topic. 250 bytes are enough for every name with its NUL; one that does not
+ * fit is cut.
+ *
+ * Any thread, at any time.
+ *
+ * Errors: EVENT_KAFKA_ERR_INVALID_ARG (no buffer), EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_topic_name(struct event_kafka_topic_t topic, char *name, size_t name_size);
+
+/**
+ * Sends without lingering, and waits until every message that was accepted before has its outcome,
+ * for up to timeout_ms milliseconds. Reports stay to be taken.
+ *
+ * Any thread, at any time. Other calls go on meanwhile.
+ *
+ * remaining: how many messages have none yet; may be NULL.
+ *
+ * Errors: EVENT_KAFKA_ERR_TIMED_OUT (what is left is not affected), EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_flush(struct event_kafka_producer_t producer,
+                          uint32_t timeout_ms,
+                          uint64_t *remaining);
+
+/**
+ * Fails messages without waiting for their delivery: those that what names, EVENT_KAFKA_PURGE_QUEUED,
+ * EVENT_KAFKA_PURGE_IN_FLIGHT or both. Each gets its report.
+ *
+ * Any thread, at any time.
+ *
+ * Errors: EVENT_KAFKA_ERR_INVALID_ARG (other bits, or none), EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_purge(struct event_kafka_producer_t producer,
+                          uint32_t what);
+
+/**
+ * Flushes for up to timeout_ms milliseconds, then ends the producer, its threads and its
+ * connections. Messages that were not delivered in time fail, each with its report. Nothing is
+ * accepted any more; reports, counters and the fatal error can still be taken until
+ * event_kafka_free(). Closing again does nothing.
+ *
+ * Any thread, at any time. Threads that wait for room return EVENT_KAFKA_ERR_CLOSED.
+ *
+ * Errors: EVENT_KAFKA_ERR_TIMED_OUT (closed all the same; the text names what was not delivered, by
+ * topic and reason), EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_close(struct event_kafka_producer_t producer,
+                          uint32_t timeout_ms,
+                          char *text,
+                          size_t text_size);
+
+/**
+ * Frees a producer, its topics and its descriptors; their handles name nothing any more, and no
+ * later ones will be equal to them. A producer that was not closed is closed first without waiting:
+ * what was not delivered is lost, and a line of the log says so.
+ *
+ * Any thread, at any time. Calls that are under way end as if it had been closed.
+ *
+ * Errors: EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_free(struct event_kafka_producer_t producer);
+
+/**
+ * Why a producer is of no use any more, if it is not: error becomes the code of what happened, or 0,
+ * and the text says more. Only idempotent producers can fail like this; close it and create
+ * another one.
+ *
+ * Any thread, at any time.
+ *
+ * Errors: EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_fatal_error(struct event_kafka_producer_t producer,
+                                int32_t *error,
+                                char *text,
+                                size_t text_size);
+
+/**
+ * Accepts a message for delivery, or refuses it. The message is copied: its memory is the caller's
+ * again when this returns. Every accepted message gets exactly one report, and a refused one none.
+ *
+ * A full queue is an error at once with timeout_ms 0, after so many milliseconds otherwise. For a
+ * third way, an event loop's, see event_kafka_room_fd().
+ *
+ * Any thread, at any time, and many at a time. With timeout_ms 0 it never waits.
+ *
+ * Errors: EVENT_KAFKA_ERR_QUEUE_FULL, EVENT_KAFKA_ERR_MSG_SIZE_TOO_LARGE,
+ * EVENT_KAFKA_ERR_UNKNOWN_PARTITION, EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_CLOSED,
+ * EVENT_KAFKA_ERR_FATAL, EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_publish(struct event_kafka_topic_t topic,
+                            const struct event_kafka_message_t *message,
+                            uint32_t timeout_ms,
+                            char *text,
+                            size_t text_size);
+
+/**
+ * Gives a descriptor for poll() and its like that tells when to publish again: from this call on
+ * it is not readable while the last word of event_kafka_publish() was EVENT_KAFKA_ERR_QUEUE_FULL
+ * and no room has come since. It may be readable though another thread has taken the room: publish
+ * and see. Neither read from it nor close it; it is gone with event_kafka_free().
+ *
+ * Any thread, at any time.
+ *
+ * Errors: EVENT_KAFKA_ERR_SYSTEM, EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_room_fd(struct event_kafka_producer_t producer, int *fd);
+
+/**
+ * Takes up to capacity reports that are there, the oldest first, and never waits. Messages count
+ * against the limits of the queue until their reports are taken. Which outcomes are reported,
+ * "delivery.report.only.error" says.
+ *
+ * Any thread, at any time; each report comes out once. One thread sees those of a partition in
+ * order if the producer is idempotent or has one request in flight.
+ *
+ * count: how many were taken.
+ *
+ * Errors: EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_poll_reports(struct event_kafka_producer_t producer,
+                                 struct event_kafka_report_t *reports,
+                                 size_t capacity,
+                                 size_t *count);
+
+/**
+ * Gives a descriptor for poll() and its like that is readable while reports wait. Now and then it
+ * may be readable though another thread has just taken them. Neither read from it nor close it; it
+ * is gone with event_kafka_free().
+ *
+ * Any thread, at any time.
+ *
+ * Errors: EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_report_fd(struct event_kafka_producer_t producer, int *fd);
+
+/**
+ * Counts what became of messages.
+ *
+ * Any thread, at any time.
+ *
+ * Errors: EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_counters(struct event_kafka_producer_t producer,
+                             struct event_kafka_counters_t *counters);
+
+/**
+ * Takes up to capacity lines of the log, the oldest first, and never waits. The log is that of all
+ * producers of the process; "log_level" and "debug" of each decide what it logs. 1024 lines are kept;
+ * what comes when there are so many is dropped.
+ *
+ * Any thread, at any time.
+ *
+ * count: how many were taken. dropped: how many were dropped since the call before.
+ *
+ * Errors: EVENT_KAFKA_ERR_SYSTEM, EVENT_KAFKA_ERR_INVALID_ARG.
+ */
+int32_t event_kafka_poll_log(struct event_kafka_log_line_t *lines,
+                             size_t capacity,
+                             size_t *count,
+                             uint64_t *dropped);
+
+/**
+ * Gives a descriptor for poll() and its like that is readable while lines of the log wait. Neither
+ * read from it nor close it; it stays as long as the process.
+ *
+ * Any thread, at any time.
+ *
+ * Errors: EVENT_KAFKA_ERR_SYSTEM, EVENT_KAFKA_ERR_INVALID_ARG.
+ */
+int32_t event_kafka_log_fd(int *fd);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* EVENT_KAFKA_H */

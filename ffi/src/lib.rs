@@ -1,0 +1,21 @@
+//! The C interface of event-kafka: `libevent_kafka`, whose header `event_kafka.h` is made from
+//! this crate (`tests/header.rs`) and is its documentation.
+//!
+//! The only crate with `unsafe` code. All of it is where C's pointers come in or go out, and in the
+//! page that knows a fork. Every entry runs in [`error::call`]: it refuses to work in a forked
+//! child and lets no panic out. Handles are numbers that are looked up ([`handle`]), so a stale one
+//! is an error and never an address.
+
+mod bell;
+pub mod codes;
+mod counters;
+mod error;
+mod fork;
+mod handle;
+mod log;
+mod pointer;
+mod producer;
+mod publish;
+mod reports;
+mod text;
+mod version;

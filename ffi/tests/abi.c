@@ -1,0 +1,753 @@
+/* Cases of the C interface. abi.rs runs each in a process of its own: abi CASE BOOTSTRAP. */
+
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <event_kafka.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PATIENCE_MS 60000
+#define NOWHERE "127.0.0.1:1"
+
+#define CHECK(condition)                                                       \
+  do {                                                                         \
+    if (!(condition)) {                                                        \
+      fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);          \
+      exit(1);                                                                 \
+    }                                                                          \
+  } while (0)
+
+#define CHECK_CODE(call, code)                                                 \
+  do {                                                                         \
+    long is = (call), should_be = (code);                                      \
+    if (is != should_be) {                                                     \
+      fprintf(stderr, "%s:%d: %s is %ld, not %ld\n", __FILE__, __LINE__,       \
+              #call, is, should_be);                                           \
+      exit(1);                                                                 \
+    }                                                                          \
+  } while (0)
+
+#define CHECK_OK(call) CHECK_CODE(call, EVENT_KAFKA_OK)
+
+/* ---- what the cases share ---- */
+
+static event_kafka_producer_t create(const char *bootstrap, const char *name,
+                                     const char *value) {
+  event_kafka_property_t properties[] = {{"bootstrap.servers", bootstrap},
+                                         {name, value}};
+  event_kafka_producer_t producer;
+  char text[256] = "";
+  int32_t code = event_kafka_create(properties, name ? 2 : 1, &producer, text,
+                                    sizeof text);
+  if (code != EVENT_KAFKA_OK)
+    fprintf(stderr, "%s\n", text);
+  CHECK_OK(code);
+  return producer;
+}
+
+static event_kafka_topic_t topic_of(event_kafka_producer_t producer,
+                                    const char *name) {
+  event_kafka_topic_t topic;
+  CHECK_OK(event_kafka_topic(producer, name, &topic, NULL, 0));
+  return topic;
+}
+
+static event_kafka_message_t message(const char *value, uint64_t opaque) {
+  event_kafka_message_t message = EVENT_KAFKA_MESSAGE_INIT;
+  message.value = value;
+  message.value_size = strlen(value);
+  message.opaque = opaque;
+  return message;
+}
+
+static int32_t publish(event_kafka_topic_t topic, uint64_t opaque,
+                       uint32_t timeout_ms) {
+  event_kafka_message_t one = message("INVITE", opaque);
+  return event_kafka_publish(topic, &one, timeout_ms, NULL, 0);
+}
+
+static int readable(int fd, int timeout_ms) {
+  struct pollfd polled = {.fd = fd, .events = POLLIN};
+  int ready;
+  do
+    ready = poll(&polled, 1, timeout_ms);
+  while (ready < 0 && errno == EINTR);
+  CHECK(ready >= 0 && !(polled.revents & POLLNVAL));
+  return ready;
+}
+
+static size_t take(event_kafka_producer_t producer,
+                   event_kafka_report_t *reports, size_t capacity) {
+  size_t count = SIZE_MAX;
+  CHECK_OK(event_kafka_poll_reports(producer, reports, capacity, &count));
+  CHECK(count <= capacity);
+  return count;
+}
+
+/* Waits at the descriptor until so many are taken. */
+static void take_all(event_kafka_producer_t producer,
+                     event_kafka_report_t *reports, size_t wanted) {
+  int fd;
+  CHECK_OK(event_kafka_report_fd(producer, &fd));
+  for (size_t taken = 0; taken < wanted;) {
+    CHECK(readable(fd, PATIENCE_MS));
+    taken += take(producer, reports + taken, wanted - taken);
+  }
+}
+
+static event_kafka_counters_t counters(event_kafka_producer_t producer) {
+  event_kafka_counters_t counted;
+  CHECK_OK(event_kafka_counters(producer, &counted));
+  CHECK(counted.accepted ==
+        counted.delivered + counted.failed + counted.held);
+  return counted;
+}
+
+static void end(event_kafka_producer_t producer) {
+  char text[256] = "";
+  int32_t code =
+      event_kafka_close(producer, PATIENCE_MS, text, sizeof text);
+  if (code != EVENT_KAFKA_OK)
+    fprintf(stderr, "%s\n", text);
+  CHECK_OK(code);
+  CHECK_OK(event_kafka_free(producer));
+}
+
+/* ---- publishing ---- */
+
+static void every_part_of_a_message_arrives(const char *bootstrap) {
+  event_kafka_producer_t producer = create(bootstrap, NULL, NULL);
+  event_kafka_topic_t topic = topic_of(producer, "parts");
+  event_kafka_header_t headers[12];
+  for (int n = 0; n < 12; n++) {
+    event_kafka_header_t header = {"name", 4, n ? "va\0lue" : NULL,
+                                   n ? 6 : 0};
+    headers[n] = header;
+  }
+  headers[1].value_size = 0;
+
+  event_kafka_message_t full = EVENT_KAFKA_MESSAGE_INIT;
+  full.value = "bin\0ary";
+  full.value_size = 7;
+  full.key = "call\0id";
+  full.key_size = 7;
+  full.headers = headers;
+  full.partition = 2;
+  full.timestamp = 1700000000123;
+  full.opaque = UINT64_MAX;
+
+  event_kafka_report_t reports[3];
+  const size_t counts[] = {2, 12};
+  for (int n = 0; n < 2; n++) {
+    full.header_count = counts[n];
+    CHECK_OK(event_kafka_publish(topic, &full, 0, NULL, 0));
+    take_all(producer, reports, 1);
+    CHECK(reports[0].opaque == UINT64_MAX && reports[0].partition == 2);
+    CHECK(reports[0].error == EVENT_KAFKA_OK && reports[0].offset == n);
+    CHECK(reports[0].log_append_time == -1 && !reports[0].error_text[0]);
+    CHECK(reports[0].topic.id == topic.id);
+  }
+  event_kafka_message_t tombstone = EVENT_KAFKA_MESSAGE_INIT;
+  tombstone.key = "call";
+  tombstone.key_size = 4;
+  tombstone.partition = 2;
+  CHECK_OK(event_kafka_publish(topic, &tombstone, 0, NULL, 0));
+  event_kafka_message_t empty = message("", 0);
+  empty.key = "";
+  empty.partition = 2;
+  CHECK_OK(event_kafka_publish(topic, &empty, 0, NULL, 0));
+  take_all(producer, reports, 2);
+  end(producer);
+}
+
+static void a_topic_has_one_handle_and_a_name(const char *bootstrap) {
+  event_kafka_producer_t producer = create(bootstrap, NULL, NULL);
+  event_kafka_topic_t topic = topic_of(producer, "some-topic");
+  CHECK(topic.id == topic_of(producer, "some-topic").id);
+  CHECK(topic.id != topic_of(producer, "other-topic").id);
+  char name[250], tight[5];
+  CHECK_OK(event_kafka_topic_name(topic, name, sizeof name));
+  CHECK(!strcmp(name, "some-topic"));
+  CHECK_OK(event_kafka_topic_name(topic, tight, sizeof tight));
+  CHECK(!strcmp(tight, "some"));
+  end(producer);
+}
+
+static void a_socket_gives_a_producer_and_its_topic(const char *bootstrap) {
+  char socket[256], text[256] = "";
+  snprintf(socket, sizeof socket,
+           "kafka:%s/from-socket?g.linger.ms=1&t.acks=all", bootstrap);
+  event_kafka_producer_t producer;
+  event_kafka_topic_t topic;
+  CHECK_OK(event_kafka_create_from_socket(socket, &producer, &topic, NULL, 0));
+  CHECK_OK(publish(topic, 7, 0));
+  event_kafka_report_t report;
+  take_all(producer, &report, 1);
+  CHECK(report.opaque == 7 && report.error == EVENT_KAFKA_OK);
+  end(producer);
+
+  const char *const wrong[] = {"", "kafka:", "host", "host/", "host/a/b",
+                               "host/t?g.lingr.ms=1", "host/t?t.acks=99999"};
+  for (size_t n = 0; n < sizeof wrong / sizeof *wrong; n++) {
+    text[0] = '\0';
+    CHECK_CODE(event_kafka_create_from_socket(wrong[n], &producer, &topic,
+                                              text, sizeof text),
+               EVENT_KAFKA_ERR_INVALID_ARG);
+    CHECK(strlen(text) > 10);
+  }
+}
+
+enum { THREADS = 4, PER_THREAD = 5000 };
+
+struct publisher {
+  event_kafka_topic_t topic;
+  uint64_t first;
+};
+
+static void *publish_many(void *argument) {
+  struct publisher *publisher = argument;
+  for (uint64_t n = 0; n < PER_THREAD; n++)
+    CHECK_OK(publish(publisher->topic, publisher->first + n, PATIENCE_MS));
+  return NULL;
+}
+
+static void threads_publish_at_once_and_each_message_has_one_report(
+    const char *bootstrap) {
+  /* Less than they publish, so that they wait for each other's reports. */
+  event_kafka_producer_t producer =
+      create(bootstrap, "queue.buffering.max.messages", "1000");
+  event_kafka_topic_t topic = topic_of(producer, "threads");
+  pthread_t threads[THREADS];
+  struct publisher publishers[THREADS];
+  for (uint64_t n = 0; n < THREADS; n++) {
+    publishers[n] = (struct publisher){topic, n * PER_THREAD};
+    CHECK(!pthread_create(&threads[n], NULL, publish_many, &publishers[n]));
+  }
+  static unsigned char seen[THREADS * PER_THREAD];
+  static event_kafka_report_t reports[256];
+  int fd;
+  CHECK_OK(event_kafka_report_fd(producer, &fd));
+  for (size_t total = 0; total < sizeof seen;) {
+    CHECK(readable(fd, PATIENCE_MS));
+    size_t count = take(producer, reports, 256);
+    for (size_t n = 0; n < count; n++) {
+      CHECK(reports[n].error == EVENT_KAFKA_OK);
+      CHECK(reports[n].opaque < sizeof seen);
+      CHECK(!seen[reports[n].opaque]++);
+    }
+    total += count;
+  }
+  for (int n = 0; n < THREADS; n++)
+    CHECK(!pthread_join(threads[n], NULL));
+  CHECK(take(producer, reports, 256) == 0);
+  event_kafka_counters_t counted = counters(producer);
+  CHECK(counted.accepted == sizeof seen && counted.held == 0);
+  CHECK(counted.delivered == sizeof seen && counted.reported == sizeof seen);
+  end(producer);
+}
+
+/* ---- a full queue ---- */
+
+static event_kafka_producer_t fill(event_kafka_topic_t *topic) {
+  event_kafka_producer_t producer =
+      create(NOWHERE, "queue.buffering.max.messages", "2");
+  *topic = topic_of(producer, "full");
+  CHECK_OK(publish(*topic, 1, 0));
+  CHECK_OK(publish(*topic, 2, 0));
+  return producer;
+}
+
+static void a_full_queue_is_an_error_at_once_or_after_the_time(
+    const char *bootstrap) {
+  (void)bootstrap;
+  event_kafka_topic_t topic;
+  event_kafka_producer_t producer = fill(&topic);
+  event_kafka_message_t third = message("third", 3);
+  char text[256] = "";
+  CHECK_CODE(event_kafka_publish(topic, &third, 0, text, sizeof text),
+             EVENT_KAFKA_ERR_QUEUE_FULL);
+  CHECK(strstr(text, "queue.buffering.max.messages"));
+  CHECK_CODE(event_kafka_publish(topic, &third, 20, NULL, 0),
+             EVENT_KAFKA_ERR_QUEUE_FULL);
+  event_kafka_counters_t counted = counters(producer);
+  CHECK(counted.accepted == 2 && counted.refused == 2 && counted.held == 2);
+  CHECK_OK(event_kafka_free(producer));
+}
+
+static void *publish_third(void *topic) {
+  return (void *)(intptr_t)publish(*(event_kafka_topic_t *)topic, 3,
+                                   PATIENCE_MS);
+}
+
+static void a_bounded_wait_ends_with_room_or_with_the_producer(
+    const char *bootstrap) {
+  (void)bootstrap;
+  for (int close_it = 0; close_it < 2; close_it++) {
+    event_kafka_topic_t topic;
+    event_kafka_producer_t producer = fill(&topic);
+    pthread_t waiter;
+    CHECK(!pthread_create(&waiter, NULL, publish_third, &topic));
+    event_kafka_report_t reports[3];
+    if (close_it) {
+      CHECK_CODE(event_kafka_close(producer, 0, NULL, 0),
+                 EVENT_KAFKA_ERR_TIMED_OUT);
+    } else {
+      CHECK_OK(event_kafka_purge(producer, EVENT_KAFKA_PURGE_QUEUED));
+      take_all(producer, reports, 2);
+    }
+    void *code;
+    CHECK(!pthread_join(waiter, &code));
+    CHECK_CODE((intptr_t)code,
+               close_it ? EVENT_KAFKA_ERR_CLOSED : EVENT_KAFKA_OK);
+    CHECK_OK(event_kafka_free(producer));
+  }
+}
+
+static void a_descriptor_tells_when_there_is_room(const char *bootstrap) {
+  (void)bootstrap;
+  event_kafka_topic_t topic;
+  event_kafka_producer_t producer = fill(&topic);
+  int fd, again;
+  CHECK_OK(event_kafka_room_fd(producer, &fd));
+  CHECK_OK(event_kafka_room_fd(producer, &again));
+  CHECK(fd == again && readable(fd, 0));
+  event_kafka_report_t reports[2];
+  for (int round = 0; round < 3; round++) {
+    CHECK_CODE(publish(topic, 3, 0), EVENT_KAFKA_ERR_QUEUE_FULL);
+    CHECK_CODE(publish(topic, 3, 0), EVENT_KAFKA_ERR_QUEUE_FULL);
+    CHECK(!readable(fd, 0));
+    CHECK_OK(event_kafka_purge(producer, EVENT_KAFKA_PURGE_QUEUED));
+    take_all(producer, reports, 2);
+    CHECK(readable(fd, PATIENCE_MS));
+    CHECK_OK(publish(topic, 1, 0));
+    CHECK_OK(publish(topic, 2, 0));
+  }
+  CHECK_CODE(publish(topic, 3, 0), EVENT_KAFKA_ERR_QUEUE_FULL);
+  CHECK(!readable(fd, 0));
+  CHECK_CODE(event_kafka_close(producer, 0, NULL, 0),
+             EVENT_KAFKA_ERR_TIMED_OUT);
+  CHECK(readable(fd, PATIENCE_MS));
+  CHECK_CODE(publish(topic, 3, 0), EVENT_KAFKA_ERR_CLOSED);
+  CHECK_OK(event_kafka_free(producer));
+}
+
+/* ---- reports ---- */
+
+static void a_descriptor_is_readable_while_reports_wait(
+    const char *bootstrap) {
+  event_kafka_producer_t producer = create(bootstrap, NULL, NULL);
+  event_kafka_topic_t topic = topic_of(producer, "rings");
+  event_kafka_report_t reports[8];
+  int fd;
+  CHECK_OK(event_kafka_report_fd(producer, &fd));
+  for (int round = 0; round < 3; round++) {
+    CHECK(!readable(fd, 0));
+    for (uint64_t n = 0; n < 3; n++)
+      CHECK_OK(publish(topic, n, 0));
+    CHECK_OK(event_kafka_flush(producer, PATIENCE_MS, NULL));
+    CHECK(readable(fd, PATIENCE_MS));
+    CHECK(take(producer, reports, 0) == 0);
+    CHECK(take(producer, reports, 1) == 1);
+    CHECK(readable(fd, PATIENCE_MS));
+    CHECK(take(producer, reports, 2) == 2);
+    /* What told of the last one may still be on its way. */
+    while (readable(fd, 0))
+      CHECK(take(producer, reports, 8) == 0);
+  }
+  end(producer);
+}
+
+static void a_failure_says_what_happened_and_where(const char *bootstrap) {
+  (void)bootstrap;
+  event_kafka_producer_t producer =
+      create(NOWHERE, "message.timeout.ms", "300");
+  event_kafka_topic_t topic = topic_of(producer, "nowhere");
+  CHECK_OK(publish(topic, 9, 0));
+  event_kafka_report_t report;
+  take_all(producer, &report, 1);
+  CHECK(report.opaque == 9 && report.offset == -1);
+  CHECK_CODE(report.error, EVENT_KAFKA_ERR_MSG_TIMED_OUT);
+  CHECK(!strcmp(report.error_name, "_MSG_TIMED_OUT"));
+  CHECK(report.place == EVENT_KAFKA_PLACE_NO_METADATA);
+  CHECK(report.attempts == 0 && !report.maybe_persisted);
+  CHECK(strstr(report.error_text, NOWHERE));
+  CHECK(counters(producer).failed == 1);
+  end(producer);
+}
+
+static void what_is_purged_or_closed_away_has_its_report(
+    const char *bootstrap) {
+  (void)bootstrap;
+  event_kafka_producer_t producer = create(NOWHERE, NULL, NULL);
+  event_kafka_topic_t topic = topic_of(producer, "purged");
+  event_kafka_report_t reports[2];
+  CHECK_OK(publish(topic, 1, 0));
+  uint64_t remaining = 0;
+  CHECK_CODE(event_kafka_flush(producer, 1, &remaining),
+             EVENT_KAFKA_ERR_TIMED_OUT);
+  CHECK(remaining == 1);
+  CHECK_OK(event_kafka_purge(producer, EVENT_KAFKA_PURGE_QUEUED |
+                                           EVENT_KAFKA_PURGE_IN_FLIGHT));
+  take_all(producer, reports, 1);
+  CHECK_CODE(reports[0].error, EVENT_KAFKA_ERR_PURGE_QUEUE);
+  CHECK_OK(event_kafka_flush(producer, 0, &remaining));
+  CHECK(remaining == 0);
+
+  CHECK_OK(publish(topic, 2, 0));
+  char text[256] = "";
+  CHECK_CODE(event_kafka_close(producer, 0, text, sizeof text),
+             EVENT_KAFKA_ERR_TIMED_OUT);
+  CHECK(strstr(text, "1 to purged"));
+  CHECK_CODE(publish(topic, 3, 0), EVENT_KAFKA_ERR_CLOSED);
+  take_all(producer, reports, 1);
+  CHECK(reports[0].opaque == 2 && reports[0].error != EVENT_KAFKA_OK);
+  CHECK_OK(event_kafka_close(producer, 0, NULL, 0));
+  CHECK(take(producer, reports, 2) == 0);
+  CHECK_OK(event_kafka_free(producer));
+}
+
+/* ---- the log ---- */
+
+static void lines_of_the_log_are_fetched(const char *bootstrap) {
+  (void)bootstrap;
+  static event_kafka_log_line_t lines[16];
+  size_t count = SIZE_MAX;
+  uint64_t dropped = UINT64_MAX;
+  int fd;
+  CHECK_OK(event_kafka_log_fd(&fd));
+  CHECK(!readable(fd, 0));
+  event_kafka_producer_t producer = create(NOWHERE, "debug", "all");
+  for (int found = 0; !found;) {
+    CHECK(readable(fd, PATIENCE_MS));
+    CHECK_OK(event_kafka_poll_log(lines, 16, &count, &dropped));
+    CHECK(count > 0 && dropped == 0);
+    for (size_t n = 0; n < count; n++) {
+      CHECK(lines[n].level >= EVENT_KAFKA_LOG_ERROR);
+      CHECK(lines[n].level <= EVENT_KAFKA_LOG_DEBUG);
+      CHECK(!strchr(lines[n].text, '\n'));
+      found |= strstr(lines[n].text, NOWHERE) != NULL;
+    }
+  }
+  CHECK_OK(event_kafka_free(producer));
+  do
+    CHECK_OK(event_kafka_poll_log(lines, 16, &count, &dropped));
+  while (count);
+  CHECK(!readable(fd, 0));
+  CHECK_OK(event_kafka_free(create(NOWHERE, "log_level", "0")));
+  CHECK(!readable(fd, 0));
+}
+
+/* ---- misuse ---- */
+
+static void null_and_absurd_arguments_are_errors(const char *bootstrap) {
+  event_kafka_producer_t producer, unused = {0};
+  event_kafka_topic_t topic;
+  char text[256];
+  const int32_t wrong = EVENT_KAFKA_ERR_INVALID_ARG;
+  event_kafka_property_t property = {"bootstrap.servers", bootstrap};
+  event_kafka_property_t nameless = {NULL, "x"}, without = {"acks", NULL};
+  event_kafka_property_t unknown = {"lingr.ms", "1"}, no_utf8 = {"\xff", "1"};
+
+  CHECK(event_kafka_version() == EVENT_KAFKA_VERSION);
+  CHECK_CODE(event_kafka_create(NULL, 1, &unused, text, sizeof text), wrong);
+  CHECK(!strcmp(text, "properties is NULL"));
+  CHECK_CODE(event_kafka_create(&property, 1, NULL, text, 4), wrong);
+  CHECK(!strcmp(text, "pro"));
+  CHECK_CODE(event_kafka_create(&property, SIZE_MAX, &unused, NULL, 99), wrong);
+  CHECK_CODE(event_kafka_create(&property, SIZE_MAX / 16, &unused, text, 0),
+             wrong);
+  CHECK_CODE(event_kafka_create((void *)((char *)&property + 1), 1, &unused,
+                                text, SIZE_MAX),
+             wrong);
+  CHECK_CODE(event_kafka_create(&nameless, 1, &unused, NULL, 0), wrong);
+  CHECK_CODE(event_kafka_create(&without, 1, &unused, NULL, 0), wrong);
+  CHECK_CODE(event_kafka_create(&no_utf8, 1, &unused, NULL, 0), wrong);
+  CHECK_CODE(event_kafka_create(NULL, 0, &unused, NULL, 0), wrong);
+  CHECK_CODE(event_kafka_create(&unknown, 1, &unused, text, sizeof text),
+             wrong);
+  CHECK(strstr(text, "linger.ms"));
+  CHECK_CODE(unused.id, 0);
+
+  CHECK_CODE(event_kafka_create_from_socket(NULL, &unused, &topic, NULL, 0),
+             wrong);
+  CHECK_CODE(event_kafka_create_from_socket("h/t", NULL, &topic, NULL, 0),
+             wrong);
+  CHECK_CODE(event_kafka_create_from_socket("h/t", &unused, NULL, NULL, 0),
+             wrong);
+
+  producer = create(bootstrap, "message.max.bytes", "10000");
+  CHECK_CODE(event_kafka_topic(producer, NULL, &topic, NULL, 0), wrong);
+  CHECK_CODE(event_kafka_topic(producer, "t", NULL, NULL, 0), wrong);
+  CHECK_CODE(event_kafka_topic(producer, "a b", &topic, NULL, 0), wrong);
+  topic = topic_of(producer, "absurd");
+  CHECK_CODE(event_kafka_topic_name(topic, NULL, 9), wrong);
+  CHECK_CODE(event_kafka_topic_name(topic, text, 0), wrong);
+
+  CHECK_CODE(event_kafka_publish(topic, NULL, 0, NULL, 0), wrong);
+  static char large[20000];
+  event_kafka_header_t header = {"h", 1, NULL, 0}, bad_header;
+  const event_kafka_message_t init = EVENT_KAFKA_MESSAGE_INIT;
+  event_kafka_message_t bad = init;
+  bad.value_size = 1;
+  CHECK_CODE(event_kafka_publish(topic, &bad, 0, NULL, 0), wrong);
+  bad.value = large;
+  bad.value_size = SIZE_MAX;
+  CHECK_CODE(event_kafka_publish(topic, &bad, 0, NULL, 0), wrong);
+  bad.value_size = sizeof large;
+  CHECK_CODE(event_kafka_publish(topic, &bad, 0, NULL, 0),
+             EVENT_KAFKA_ERR_MSG_SIZE_TOO_LARGE);
+  bad = init;
+  bad.key_size = 1;
+  CHECK_CODE(event_kafka_publish(topic, &bad, 0, NULL, 0), wrong);
+  bad.key = large;
+  bad.key_size = (size_t)PTRDIFF_MAX + 1;
+  CHECK_CODE(event_kafka_publish(topic, &bad, 0, NULL, 0), wrong);
+  bad = init;
+  bad.header_count = 1;
+  CHECK_CODE(event_kafka_publish(topic, &bad, 0, NULL, 0), wrong);
+  bad.headers = &header;
+  bad.header_count = SIZE_MAX / sizeof header;
+  CHECK_CODE(event_kafka_publish(topic, &bad, 0, NULL, 0), wrong);
+  bad.headers = &bad_header;
+  bad.header_count = 1;
+  bad_header = (event_kafka_header_t){NULL, 1, NULL, 0};
+  CHECK_CODE(event_kafka_publish(topic, &bad, 0, NULL, 0), wrong);
+  bad_header = (event_kafka_header_t){"\xff", 1, NULL, 0};
+  CHECK_CODE(event_kafka_publish(topic, &bad, 0, NULL, 0), wrong);
+  bad_header = (event_kafka_header_t){"h", 1, NULL, 1};
+  CHECK_CODE(event_kafka_publish(topic, &bad, 0, NULL, 0), wrong);
+  bad_header = (event_kafka_header_t){"h", SIZE_MAX, NULL, 0};
+  CHECK_CODE(event_kafka_publish(topic, &bad, 0, NULL, 0), wrong);
+  bad = message("x", 0);
+  bad.timestamp = -1;
+  CHECK_CODE(event_kafka_publish(topic, &bad, 0, NULL, 0), wrong);
+  bad = message("x", 0);
+  bad.partition = INT_MIN;
+  CHECK_CODE(event_kafka_publish(topic, &bad, 0, NULL, 0), wrong);
+
+  event_kafka_report_t report;
+  size_t count;
+  uint64_t dropped;
+  CHECK_CODE(event_kafka_poll_reports(producer, NULL, 1, &count), wrong);
+  CHECK_CODE(event_kafka_poll_reports(producer, &report, 1, NULL), wrong);
+  CHECK_OK(event_kafka_poll_reports(producer, NULL, 0, &count));
+  CHECK(count == 0);
+  CHECK_CODE(event_kafka_report_fd(producer, NULL), wrong);
+  CHECK_CODE(event_kafka_room_fd(producer, NULL), wrong);
+  CHECK_CODE(event_kafka_flush(producer, 0, (void *)1), wrong);
+  CHECK_CODE(event_kafka_purge(producer, 0), wrong);
+  CHECK_CODE(event_kafka_purge(producer, 4), wrong);
+  CHECK_CODE(event_kafka_purge(producer, UINT32_MAX), wrong);
+  CHECK_CODE(event_kafka_counters(producer, NULL), wrong);
+  CHECK_CODE(event_kafka_fatal_error(producer, NULL, NULL, 0), wrong);
+  int32_t fatal = 1;
+  CHECK_OK(event_kafka_fatal_error(producer, &fatal, NULL, 0));
+  CHECK(fatal == 0);
+  CHECK_CODE(event_kafka_poll_log(NULL, 1, &count, &dropped), wrong);
+  CHECK_CODE(event_kafka_poll_log(NULL, 0, NULL, &dropped), wrong);
+  CHECK_CODE(event_kafka_poll_log(NULL, 0, &count, NULL), wrong);
+  CHECK_CODE(event_kafka_log_fd(NULL), wrong);
+  event_kafka_counters_t counted = counters(producer);
+  CHECK(counted.accepted == 0);
+  end(producer);
+}
+
+/* What every function that takes a handle returns. */
+static void expect_all(event_kafka_producer_t producer,
+                       event_kafka_topic_t topic, int32_t code) {
+  event_kafka_topic_t unused;
+  event_kafka_report_t report;
+  event_kafka_counters_t counted;
+  char text[256];
+  size_t count;
+  int32_t fatal;
+  int fd;
+  CHECK_CODE(event_kafka_topic(producer, "t", &unused, NULL, 0), code);
+  CHECK_CODE(event_kafka_topic_name(topic, text, sizeof text), code);
+  CHECK_CODE(publish(topic, 1, 0), code);
+  CHECK_CODE(publish(topic, 1, PATIENCE_MS), code);
+  CHECK_CODE(event_kafka_room_fd(producer, &fd), code);
+  CHECK_CODE(event_kafka_poll_reports(producer, &report, 1, &count), code);
+  CHECK_CODE(event_kafka_report_fd(producer, &fd), code);
+  CHECK_CODE(event_kafka_flush(producer, PATIENCE_MS, NULL), code);
+  CHECK_CODE(event_kafka_purge(producer, EVENT_KAFKA_PURGE_QUEUED), code);
+  CHECK_CODE(event_kafka_counters(producer, &counted), code);
+  CHECK_CODE(event_kafka_fatal_error(producer, &fatal, NULL, 0), code);
+  CHECK_CODE(event_kafka_close(producer, PATIENCE_MS, text, sizeof text),
+             code);
+  CHECK(strlen(text) > 10);
+  CHECK_CODE(event_kafka_free(producer), code);
+}
+
+static void handles_that_name_nothing_are_errors(const char *bootstrap) {
+  event_kafka_producer_t producer = create(bootstrap, NULL, NULL), never;
+  event_kafka_topic_t topic = topic_of(producer, "freed"), no_topic;
+  end(producer);
+  expect_all(producer, topic, EVENT_KAFKA_ERR_BAD_HANDLE);
+  /* Its place is taken by another one. */
+  event_kafka_producer_t next = create(bootstrap, NULL, NULL);
+  event_kafka_topic_t next_topic = topic_of(next, "freed");
+  expect_all(producer, topic, EVENT_KAFKA_ERR_BAD_HANDLE);
+  const uint64_t numbers[] = {0, 1, UINT64_MAX, next.id + 1, next.id << 1,
+                              next.id ^ (1ull << 63)};
+  for (size_t n = 0; n < sizeof numbers / sizeof *numbers; n++) {
+    never.id = no_topic.id = numbers[n];
+    expect_all(never, no_topic, EVENT_KAFKA_ERR_BAD_HANDLE);
+  }
+  CHECK_OK(publish(next_topic, 1, 0));
+  end(next);
+}
+
+static void *publish_until_freed(void *topic) {
+  int32_t code;
+  do
+    code = publish(*(event_kafka_topic_t *)topic, 1, 1);
+  while (code == EVENT_KAFKA_OK || code == EVENT_KAFKA_ERR_QUEUE_FULL ||
+         code == EVENT_KAFKA_ERR_CLOSED);
+  return (void *)(intptr_t)code;
+}
+
+static void a_producer_may_be_freed_while_threads_publish(
+    const char *bootstrap) {
+  for (int round = 0; round < 10; round++) {
+    event_kafka_producer_t producer = create(bootstrap, NULL, NULL);
+    event_kafka_topic_t topic = topic_of(producer, "under-way");
+    pthread_t threads[THREADS];
+    for (int n = 0; n < THREADS; n++)
+      CHECK(!pthread_create(&threads[n], NULL, publish_until_freed, &topic));
+    while (counters(producer).accepted < 100)
+      CHECK_OK(event_kafka_flush(producer, PATIENCE_MS, NULL));
+    CHECK_OK(event_kafka_free(producer));
+    for (int n = 0; n < THREADS; n++) {
+      void *code;
+      CHECK(!pthread_join(threads[n], &code));
+      CHECK_CODE((intptr_t)code, EVENT_KAFKA_ERR_BAD_HANDLE);
+    }
+  }
+}
+
+static void a_forked_child_is_told_so_and_the_parent_goes_on(
+    const char *bootstrap) {
+  event_kafka_producer_t producer = create(bootstrap, NULL, NULL), unused;
+  event_kafka_topic_t topic = topic_of(producer, "forks"), unused_topic;
+  pid_t child = fork();
+  CHECK(child >= 0);
+  if (!child) {
+    alarm(30);
+    const int32_t forked = EVENT_KAFKA_ERR_FORKED;
+    event_kafka_property_t property = {"bootstrap.servers", bootstrap};
+    size_t count;
+    uint64_t dropped;
+    int fd;
+    expect_all(producer, topic, forked);
+    CHECK_CODE(event_kafka_create(&property, 1, &unused, NULL, 0), forked);
+    CHECK_CODE(event_kafka_create_from_socket("h/t", &unused, &unused_topic,
+                                              NULL, 0),
+               forked);
+    CHECK_CODE(event_kafka_poll_log(NULL, 0, &count, &dropped), forked);
+    CHECK_CODE(event_kafka_log_fd(&fd), forked);
+    _exit(0);
+  }
+  int status;
+  CHECK(waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  CHECK_OK(publish(topic, 1, 0));
+  event_kafka_report_t report;
+  take_all(producer, &report, 1);
+  CHECK(report.error == EVENT_KAFKA_OK);
+  end(producer);
+}
+
+static void a_child_forked_before_the_first_use_is_free(
+    const char *bootstrap) {
+  pid_t child = fork();
+  CHECK(child >= 0);
+  event_kafka_producer_t producer = create(bootstrap, NULL, NULL);
+  CHECK_OK(publish(topic_of(producer, "first-fork"), 1, 0));
+  end(producer);
+  if (!child)
+    _exit(0);
+  int status;
+  CHECK(waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void threads_of_the_library_have_all_signals_blocked(
+    const char *bootstrap) {
+  event_kafka_producer_t producer = create(bootstrap, NULL, NULL);
+  CHECK_OK(publish(topic_of(producer, "signals"), 1, 0));
+  CHECK_OK(event_kafka_flush(producer, PATIENCE_MS, NULL));
+  int checked = 0;
+  DIR *tasks = opendir("/proc/self/task");
+  CHECK(tasks);
+  for (struct dirent *task; (task = readdir(tasks));) {
+    char path[300], line[256];
+    unsigned long long blocked = 0;
+    if (task->d_name[0] == '.' || atoi(task->d_name) == getpid())
+      continue;
+    snprintf(path, sizeof path, "/proc/self/task/%s/status", task->d_name);
+    FILE *status = fopen(path, "r");
+    while (status && fgets(line, sizeof line, status))
+      sscanf(line, "SigBlk: %llx", &blocked);
+    if (status)
+      fclose(status);
+    /* SIGHUP, SIGINT, SIGUSR1, SIGPIPE, SIGALRM, SIGTERM, SIGCHLD. */
+    const unsigned long long all = 1 << 0 | 1 << 1 | 1 << 9 | 1 << 12 |
+                                   1 << 13 | 1 << 14 | 1 << 16;
+    CHECK((blocked & all) == all);
+    checked++;
+  }
+  closedir(tasks);
+  CHECK(checked > 0);
+  sigset_t mine;
+  CHECK(!pthread_sigmask(SIG_BLOCK, NULL, &mine));
+  CHECK(!sigismember(&mine, SIGTERM));
+  end(producer);
+}
+
+#define CASE(name) {#name, name}
+
+static const struct {
+  const char *name;
+  void (*run)(const char *bootstrap);
+} CASES[] = {
+    CASE(every_part_of_a_message_arrives),
+    CASE(a_topic_has_one_handle_and_a_name),
+    CASE(a_socket_gives_a_producer_and_its_topic),
+    CASE(threads_publish_at_once_and_each_message_has_one_report),
+    CASE(a_full_queue_is_an_error_at_once_or_after_the_time),
+    CASE(a_bounded_wait_ends_with_room_or_with_the_producer),
+    CASE(a_descriptor_tells_when_there_is_room),
+    CASE(a_descriptor_is_readable_while_reports_wait),
+    CASE(a_failure_says_what_happened_and_where),
+    CASE(what_is_purged_or_closed_away_has_its_report),
+    CASE(lines_of_the_log_are_fetched),
+    CASE(null_and_absurd_arguments_are_errors),
+    CASE(handles_that_name_nothing_are_errors),
+    CASE(a_producer_may_be_freed_while_threads_publish),
+    CASE(a_forked_child_is_told_so_and_the_parent_goes_on),
+    CASE(a_child_forked_before_the_first_use_is_free),
+    CASE(threads_of_the_library_have_all_signals_blocked),
+};
+
+int main(int argc, char **argv) {
+  /* The names of the cases, for the harness to run all of them. */
+  const size_t count = sizeof CASES / sizeof *CASES;
+  for (size_t n = 0; n < count; n++) {
+    if (argc == 1)
+      puts(CASES[n].name);
+    else if (argc == 3 && !strcmp(argv[1], CASES[n].name)) {
+      CASES[n].run(argv[2]);
+      return 0;
+    }
+  }
+  return argc == 1 ? 0 : 2;
+}

@@ -1,0 +1,141 @@
+//! The C interface, as C sees it: the cases of `abi.c`, and what a broker holds after them.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use kafka_mock::Cluster;
+use object::{Object, ObjectSymbol};
+
+use support::{Linked, libraries, program, run};
+
+/// How long a case may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+#[test]
+fn all_cases_hold() {
+    let cluster = all_cases(Linked::Dynamically);
+    let parts = cluster.records("parts");
+    let [few, many, tombstone, empty] = &parts[..] else {
+        panic!("four records, not {parts:?}");
+    };
+    for (record, count) in [(few, 2), (many, 12)] {
+        assert_eq!(record.value.as_deref(), Some(&b"bin\0ary"[..]));
+        assert_eq!(record.key.as_deref(), Some(&b"call\0id"[..]));
+        assert_eq!((record.partition, record.timestamp), (2, 1_700_000_000_123));
+        let mut headers = vec![("name".to_owned(), Some("va\0lue".into())); count];
+        headers[0].1 = None;
+        headers[1].1 = Some("".into());
+        assert_eq!(record.headers, headers);
+    }
+    assert_eq!(
+        (&tombstone.value, tombstone.key.as_deref()),
+        (&None, Some(&b"call"[..]))
+    );
+    let nothing = Some(&b""[..]);
+    assert_eq!(
+        (empty.value.as_deref(), empty.key.as_deref()),
+        (nothing, nothing)
+    );
+    assert_eq!(cluster.records("threads").len(), 20_000);
+}
+
+#[test]
+fn all_cases_hold_under_address_sanitizer() {
+    all_cases(Linked::Sanitized);
+}
+
+#[test]
+fn the_example_delivers_its_events_however_it_is_linked() {
+    for linked in [Linked::Dynamically, Linked::Statically, Linked::Sanitized] {
+        let cluster = Cluster::start().unwrap();
+        let mut example = program("examples/publish.c", linked);
+        let socket = format!("kafka:{}/sip-events?t.acks=all", cluster.bootstrap());
+        let said = run(example.args([&socket, "INVITE", "BYE"]));
+        let said = String::from_utf8(said.stdout).unwrap();
+        assert!(
+            said.contains("2 accepted = 2 delivered + 0 failed + 0 held"),
+            "{said}"
+        );
+        let mut values: Vec<_> = cluster
+            .records("sip-events")
+            .into_iter()
+            .map(|record| record.value.unwrap())
+            .collect();
+        values.sort();
+        assert_eq!(values, ["BYE", "INVITE"]);
+    }
+}
+
+#[test]
+fn the_example_says_what_is_wrong() {
+    let mut example = program("examples/publish.c", Linked::Dynamically);
+    let output = example.args(["host/a b", "x"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("only letters, digits"), "{said}");
+}
+
+#[test]
+fn the_shared_library_exports_the_interface_and_nothing_else() {
+    let file = fs::read(libraries().join("libevent_kafka.so")).unwrap();
+    let library = object::File::parse(&*file).unwrap();
+    let mut exported: Vec<&str> = library
+        .dynamic_symbols()
+        .filter(|symbol| symbol.is_definition() && symbol.is_global())
+        .map(|symbol| symbol.name().unwrap())
+        .collect();
+    exported.sort();
+    assert_eq!(exported, support::declared_functions());
+}
+
+/// Runs each case in a process of its own, and panics with all that failed.
+fn all_cases(linked: Linked) -> Cluster {
+    let cluster = Cluster::start().unwrap();
+    let list = run(&mut program("tests/abi.c", linked));
+    let list = String::from_utf8(list.stdout).unwrap();
+    assert!(!list.is_empty());
+    let failed: Vec<String> = list
+        .lines()
+        .filter_map(|case| {
+            let mut command = program_again(linked);
+            let log = support::scratch(&format!("{case}-{linked:?}.log"));
+            fails(command.args([case, &cluster.bootstrap()]), case, &log)
+        })
+        .collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    cluster
+}
+
+/// What [`program`] has compiled.
+fn program_again(linked: Linked) -> Command {
+    let mut command = Command::new(support::scratch(&format!("abi-{linked:?}")));
+    command.env("LD_LIBRARY_PATH", libraries());
+    command
+}
+
+/// How a case fails, if it does.
+fn fails(command: &mut Command, case: &str, log: &Path) -> Option<String> {
+    let mut child = command
+        .stdout(fs::File::create(log).unwrap())
+        .stderr(fs::File::create(log).unwrap())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    let status = loop {
+        match child.try_wait().unwrap() {
+            Some(status) => break status.to_string(),
+            None if Instant::now() > deadline => {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                break format!("not done within {PATIENCE:?}");
+            }
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    let said = fs::read_to_string(log).unwrap();
+    (status != "exit status: 0").then(|| format!("{case}: {status}\n{said}"))
+}
