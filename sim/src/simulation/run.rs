@@ -121,6 +121,8 @@ impl Plan {
         // what has changed.
         let once = self.setup.settings.max_retries == 0;
         if once || world.accumulator.fatal_error().is_some() {
+            // What was on the wire then holds its memory until it is answered.
+            world.run_for(self.setup.settings.request_timeout);
             return;
         }
         for probe in probes {
