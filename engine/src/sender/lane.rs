@@ -24,6 +24,10 @@ use crate::time::Time;
 /// recognise when they come again.
 const MAX_IN_FLIGHT: usize = 5;
 
+/// A partition that was quiet for longer has to prove itself anew: its leader may have forgotten the
+/// producer (`producer.id.expiration.ms`), and then takes any number for the first one.
+const REMEMBERED: Duration = Duration::from_secs(60);
+
 #[derive(Debug)]
 pub(crate) struct Lane {
     pub(crate) topic: Arc<Topic>,
@@ -53,6 +57,8 @@ pub(crate) struct Lane {
     /// the wire: behind a new leader, which may refuse a first batch and take a second, pipelining
     /// would turn the order round (franz-go #223).
     proven: bool,
+    /// When a batch was taken last.
+    taken_at: Time,
     /// Whether an outlet has it on its list.
     pub(super) listed: bool,
 }
@@ -132,6 +138,7 @@ impl Lane {
             drained: 0,
             last_error: None,
             proven: false,
+            taken_at: Time::default(),
             listed: false,
         }
     }
@@ -316,6 +323,9 @@ impl Lane {
         now: Time,
         jobs: &mut VecDeque<Job>,
     ) -> Option<Parcel> {
+        if self.in_flight.is_empty() && self.taken_at.after(REMEMBERED) <= now {
+            self.proven = false;
+        }
         if !self.may_send(identities) {
             return None;
         }
@@ -328,6 +338,7 @@ impl Lane {
             let series = self.series.as_mut();
             parcel.stamp = series.and_then(|s| s.number(parcel.batch.count(), identities));
         }
+        self.taken_at = now;
         Some(parcel)
     }
 

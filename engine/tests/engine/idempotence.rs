@@ -424,6 +424,19 @@ fn a_leader_that_has_forgotten_the_producer_gets_everything_once_and_in_order() 
 }
 
 #[test]
+fn a_leader_that_has_forgotten_a_quiet_producer_does_not_take_its_second_batch_for_the_first() {
+    let (mut world, topic) = pipelining(idempotent());
+    world.cluster.refuses_strangers = false;
+    world.run_for(secs(100));
+    world.cluster.partition("t", 0).producers.forget();
+    let refusal = Fault::Refuse(ErrorCode::NOT_ENOUGH_REPLICAS);
+    fail_one_of_five(&mut world, 0, refusal);
+    world.publish_many(&topic, 5, &Message::of(10));
+    world.run_dry(secs(5));
+    verify_complete(&mut world, 6);
+}
+
+#[test]
 fn a_new_leader_gets_nothing_while_the_former_one_owes_answers() {
     let (mut world, topic) = pipelining(Settings {
         metadata_refresh_interval: Some(millis(50)),

@@ -12,7 +12,7 @@ use kafka_engine::settings::{Acks, TopicSettings};
 use kafka_wire::{ApiKey, ErrorCode};
 
 use super::setup::{LATE, MOST_PARTITIONS, TOPICS, Versions};
-use crate::{Election, Fault, Message, Reach, World};
+use crate::{Election, Fault, Message, Reach, World, secs};
 
 /// Something happens, and then time passes.
 #[derive(Clone, Debug)]
@@ -176,10 +176,12 @@ impl Stage {
                 world.cluster.throttle_ms = *millis;
             }
             MaxBatchBytes(bytes) => world.cluster.max_batch_bytes = *bytes,
-            // It is kept for longer than any message may take.
+            // It is kept for longer than any message may take, and than a producer is quiet that
+            // still relies on it.
             ForgetProducers if !world.is_at_peace() => {}
             ForgetProducers => {
                 world.hit("producer state expires");
+                world.run_for(secs(60));
                 let topics = world.cluster.topics.values_mut();
                 let partitions = topics.flat_map(|topic| &mut topic.partitions);
                 partitions.for_each(|partition| partition.producers.forget());
