@@ -170,23 +170,31 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_lie_about_an_offset_is_found_and_everything_else_left_out() {
-        run::hush_expected_panics();
-        let mut plan = Plan::draw(3);
-        let lie = Fault::Misreport(|response| {
+    fn lie() -> Fault {
+        Fault::Misreport(|response| {
             for topic in &mut response.topics {
                 for partition in &mut topic.partitions {
                     partition.base_offset += 1;
                 }
             }
+        })
+    }
+
+    #[test]
+    fn a_lie_about_an_offset_is_found_and_everything_else_left_out() {
+        run::hush_expected_panics();
+        // In some runs nobody listens to it.
+        let told = (0..20).find_map(|seed| {
+            let mut plan = Plan::draw(seed);
+            for id in 1..=4 {
+                let action = Action::Script(id, ApiKey::Produce, lie(), 100);
+                let pause = millis(1);
+                plan.steps.insert(20, Step { action, pause });
+            }
+            let broken = plan.carry_out().err()?;
+            Some((plan, broken))
         });
-        for id in 1..=4 {
-            let action = Action::Script(id, ApiKey::Produce, lie.clone(), 100);
-            let pause = millis(1);
-            plan.steps.insert(20, Step { action, pause });
-        }
-        let broken = plan.carry_out().expect_err("the offsets are wrong");
+        let (plan, broken) = told.expect("the offsets are wrong");
         assert!(
             broken.what.contains("was delivered and is not at"),
             "{broken}"
