@@ -392,9 +392,10 @@ impl Cluster {
         log.map(|logged| logged.opaque).collect()
     }
 
-    /// Gives a partition another leader.
+    /// Gives a partition another leader, which waits until the followers have all of it: nobody died.
     pub fn lead(&mut self, topic: &str, index: usize, leader: Option<i32>) {
         let partition = self.partition(topic, index);
+        partition.copy_all();
         partition.leader = leader;
         partition.epoch += 1;
     }

@@ -41,6 +41,12 @@ impl PartitionLog {
         self.copied.push((self.log.len(), copied));
     }
 
+    /// The followers have all that is there.
+    pub(super) fn copy_all(&mut self) {
+        let batches = self.copied.iter_mut();
+        batches.for_each(|(_, copied)| *copied = Time::default());
+    }
+
     /// How much of the log a new leader has: up to the high watermark, or less.
     fn copied(&self, election: Election, now: Time) -> usize {
         let mut done = self.copied.partition_point(|(_, copied)| *copied <= now);
