@@ -4,12 +4,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use xtask::{Error, Result, workspace_root};
 
 use crate::command::{cargo, output, run, target_folder};
-use crate::sim::today;
 
 /// Plants every defect, or the one with this name.
 pub(crate) fn plant_all(name: Option<&str>) -> Result<()> {
@@ -256,6 +255,13 @@ fn reading(path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
 
 fn creating(path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
     Error::io(format!("creating {}", path.display()))
+}
+
+/// Days since 1970.
+fn today() -> u64 {
+    const DAY: u64 = 24 * 60 * 60;
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    since_1970.unwrap_or_default().as_secs() / DAY
 }
 
 #[cfg(test)]
