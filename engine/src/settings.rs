@@ -167,6 +167,8 @@ pub struct SocketSettings {
     pub nodelay: bool,
     /// Which of a name's addresses are tried.
     pub family: AddressFamily,
+    /// Whether a name of the bootstrap list stands for the canonical names of its addresses.
+    pub canonical_bootstrap: bool,
     /// How long a name's addresses are remembered; a connection that fails forgets them.
     pub address_ttl: Duration,
     /// The longest answer in bytes; a longer one ends the connection before memory is given to it.
@@ -181,6 +183,7 @@ impl Default for SocketSettings {
             keepalive: false,
             nodelay: true,
             family: AddressFamily::Any,
+            canonical_bootstrap: false,
             address_ttl: Duration::from_secs(1),
             max_answer: 100_000_000,
         }

@@ -853,13 +853,13 @@ pub static PROPERTIES: &[Property] = &[
         ],
         "use_all_dns_ips",
     )
-    .rejected(
-        "only Kerberos needs brokers by their canonical names, and there is no Kerberos here",
-        "leave it at use_all_dns_ips, which tries every address",
-    )
+    .implemented("effects::client_dns_lookup", |to, word| {
+        to.global.sockets.canonical_bootstrap = word != "use_all_dns_ips";
+    })
     .doc(
-        "Whether a broker's name stands for all of its addresses, or bootstrap names for the \
-         canonical names of theirs.",
+        "Whether a broker's name stands for all of its addresses, or each name in \
+         bootstrap.servers for the canonical names of its addresses (as reverse look-up has \
+         them), and they for theirs.",
     ),
     boolean("enable.metrics.push", "true")
         .ignored_until("client telemetry (KIP-714)")

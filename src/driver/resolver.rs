@@ -1,7 +1,7 @@
 //! From names to addresses, each remembered for a while.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -9,6 +9,8 @@ use kafka_engine::accumulator::Accumulator;
 use kafka_engine::say;
 use kafka_engine::settings::{AddressFamily, Endpoint, Settings};
 use kafka_engine::time::{Clock, Time};
+use tokio::net::lookup_host;
+use tokio::task::spawn_blocking;
 
 use super::clock::SystemClock;
 
@@ -43,9 +45,11 @@ impl Resolver {
         if let Some(place) = self.take(endpoint, SystemClock.now()) {
             return Ok(place);
         }
-        let resolved = tokio::net::lookup_host((&*endpoint.host, endpoint.port)).await;
-        let resolved = resolved.map_err(|error| format!("cannot resolve the name: {error}"))?;
-        let addresses = self.of_family(resolved.collect())?;
+        let mut resolved = look_up(&endpoint.host, endpoint.port).await?;
+        if self.is_canonical(endpoint) {
+            resolved = self.by_canonical_names(endpoint, resolved).await;
+        }
+        let addresses = self.of_family(resolved)?;
         say!(self.settings(), DEBUG Broker, "{endpoint}: looked up, {addresses:?}");
         Ok(Place {
             endpoint: endpoint.clone(),
@@ -71,6 +75,38 @@ impl Resolver {
         place.filter(|place| now < place.until)
     }
 
+    fn is_canonical(&self, endpoint: &Endpoint) -> bool {
+        let settings = self.settings();
+        settings.sockets.canonical_bootstrap && settings.bootstrap.contains(endpoint)
+    }
+
+    /// The addresses of the canonical names of these ones. One whose name is unknown, or leads
+    /// nowhere, stands for itself.
+    async fn by_canonical_names(
+        &self,
+        endpoint: &Endpoint,
+        addresses: Vec<SocketAddr>,
+    ) -> Vec<SocketAddr> {
+        let mut canonical = Vec::new();
+        for address in addresses {
+            let ip = address.ip();
+            let name = spawn_blocking(move || dns_lookup::lookup_addr(&ip)).await;
+            let name = name.ok().and_then(Result::ok);
+            let found = match &name {
+                Some(name) => look_up(name, address.port()).await.unwrap_or_default(),
+                None => Vec::new(),
+            };
+            say!(self.settings(), DEBUG Broker, "{endpoint}: {ip} is named {name:?}, at {found:?}");
+            match found.is_empty() {
+                true => canonical.push(address),
+                false => canonical.extend(found),
+            }
+        }
+        let mut seen = HashSet::new();
+        canonical.retain(|address| seen.insert(*address));
+        canonical
+    }
+
     fn of_family(&self, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, String> {
         let (wanted, lacking): (fn(&SocketAddr) -> bool, _) = match self.settings().sockets.family {
             AddressFamily::Any => (|_| true, "no address"),
@@ -89,6 +125,12 @@ impl Resolver {
             false => Ok(addresses),
         }
     }
+}
+
+async fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+    let found = lookup_host((host, port)).await;
+    let found = found.map_err(|error| format!("cannot resolve the name: {error}"))?;
+    Ok(found.collect())
 }
 
 #[cfg(test)]

@@ -105,6 +105,7 @@ effects! {
         socket_keepalive_enable
         socket_nagle_disable
         broker_address_family
+        client_dns_lookup
         broker_address_ttl
     }
 }

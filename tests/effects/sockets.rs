@@ -143,6 +143,18 @@ pub(crate) fn broker_address_family(effect: &Effect) {
     assert_eq!(observed, [1, 0]);
 }
 
+/// Wherever tests run, 127.0.0.1 has a name.
+pub(crate) fn client_dns_lookup(effect: &Effect) {
+    let observed = effect.with("resolve_canonical_bootstrap_servers_only", |config| {
+        let run = Real::start(and(config, &[("debug", "broker")]));
+        assert_eq!(run.deliver(1), 1);
+        let broker = run.cluster.address(1);
+        let line = format!("event_kafka::broker message={broker}: 127.0.0.1 is named Some(");
+        log::said().iter().any(|said| said.starts_with(&line))
+    });
+    assert_eq!(observed, [false, true]);
+}
+
 pub(crate) fn broker_address_ttl(effect: &Effect) {
     let observed = effect.with("0", |config| {
         // How long this takes nobody knows: once within a second is enough.
