@@ -119,9 +119,10 @@ fn program_again(linked: Linked) -> Command {
 
 /// How a case fails, if it does.
 fn fails(command: &mut Command, case: &str, log: &Path) -> Option<String> {
+    let said = fs::File::create(log).unwrap();
     let mut child = command
-        .stdout(fs::File::create(log).unwrap())
-        .stderr(fs::File::create(log).unwrap())
+        .stdout(said.try_clone().unwrap())
+        .stderr(said)
         .spawn()
         .unwrap();
     let deadline = Instant::now() + PATIENCE;

@@ -2,12 +2,9 @@
 
 use event_kafka::{Producer, Record};
 
-use crate::load;
+use crate::load::{self, FLOW};
 use crate::producer::{PATIENCE, producer};
 use crate::support::{self, Needs};
-
-/// So many deliveries show that messages flow.
-const FLOW: u64 = 1_000;
 
 fn idempotent(brokers: &str) -> Producer {
     producer(brokers, &[("enable.idempotence", "true")])
@@ -38,13 +35,7 @@ fn nodes_that_are_restarted_in_turn_neither_lose_nor_double_nor_reorder() {
     let producer = idempotent(cluster.bootstrap());
     let topic = producer.topic(&name).unwrap();
     let account = load::during(&producer, &topic, || {
-        for node in cluster.node_ids() {
-            load::wait_for_deliveries(&producer, FLOW);
-            cluster.stop(node);
-            cluster.restart(node);
-            cluster.wait_until_in_sync(&name);
-        }
-        load::wait_for_deliveries(&producer, FLOW);
+        load::restart_in_turn(&producer, &mut cluster, &name);
     });
     account.check_once_and_in_order(&cluster, &topic);
 }
@@ -82,13 +73,7 @@ fn a_leader_that_hangs_until_it_is_missed_and_wakes_doubles_nothing() {
     let producer = idempotent(cluster.bootstrap());
     let topic = producer.topic(&name).unwrap();
     let account = load::during(&producer, &topic, || {
-        load::wait_for_deliveries(&producer, FLOW);
-        let leader = cluster.leaders(&name)[&0];
-        cluster.pause(leader);
-        cluster.without(leader).wait_until_missed(leader);
-        cluster.resume(leader);
-        cluster.wait_until_in_sync(&name);
-        load::wait_for_deliveries(&producer, FLOW);
+        load::pause_a_leader(&producer, &mut cluster, &name);
     });
     account.check_once_and_in_order(&cluster, &topic);
 }
@@ -103,11 +88,7 @@ fn a_partition_whose_leader_moves_again_and_again_doubles_nothing() {
     let producer = idempotent(cluster.bootstrap());
     let topic = producer.topic(&name).unwrap();
     let account = load::during(&producer, &topic, || {
-        for _ in 0..5 {
-            load::wait_for_deliveries(&producer, FLOW);
-            cluster.move_leader(&name, 0);
-        }
-        load::wait_for_deliveries(&producer, FLOW);
+        load::move_a_leader(&producer, cluster, &name);
     });
     account.check_once_and_in_order(cluster, &topic);
 }

@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 use event_kafka::{Outcome, Producer, Record, Report, Topic};
 
 use crate::producer::PATIENCE;
-use crate::support::{self, Cluster};
+use crate::support::{self, Cluster, PrivateCluster};
+
+/// So many deliveries show that messages flow.
+pub(crate) const FLOW: u64 = 1_000;
 
 /// 2,000 messages a second: enough that some are on their way whenever something happens.
 const BURST: u64 = 10;
@@ -42,6 +45,37 @@ pub(crate) fn wait_for_deliveries(producer: &Producer, count: u64) {
     support::eventually(&format!("{count} more messages are delivered"), || {
         (producer.balance().delivered >= wanted).then_some(())
     });
+}
+
+/// Every node is stopped and started again, one after the other, while messages flow to a topic.
+pub(crate) fn restart_in_turn(producer: &Producer, cluster: &mut PrivateCluster, topic: &str) {
+    for node in cluster.node_ids() {
+        wait_for_deliveries(producer, FLOW);
+        cluster.stop(node);
+        cluster.restart(node);
+        cluster.wait_until_in_sync(topic);
+    }
+    wait_for_deliveries(producer, FLOW);
+}
+
+/// A leader hangs until the others miss it, and wakes.
+pub(crate) fn pause_a_leader(producer: &Producer, cluster: &mut PrivateCluster, topic: &str) {
+    wait_for_deliveries(producer, FLOW);
+    let leader = cluster.leaders(topic)[&0];
+    cluster.pause(leader);
+    cluster.without(leader).wait_until_missed(leader);
+    cluster.resume(leader);
+    cluster.wait_until_in_sync(topic);
+    wait_for_deliveries(producer, FLOW);
+}
+
+/// A partition gets one leader after the other.
+pub(crate) fn move_a_leader(producer: &Producer, cluster: &Cluster, topic: &str) {
+    for _ in 0..5 {
+        wait_for_deliveries(producer, FLOW);
+        cluster.move_leader(topic, 0);
+    }
+    wait_for_deliveries(producer, FLOW);
 }
 
 /// What was published, and what was reported of it.

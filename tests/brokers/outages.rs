@@ -2,12 +2,9 @@
 
 use event_kafka::Record;
 
-use crate::load;
+use crate::load::{self, FLOW};
 use crate::producer::{PATIENCE, producer, reports};
 use crate::support::{self, Needs};
-
-/// So many deliveries show that messages flow.
-const FLOW: u64 = 1_000;
 
 #[test]
 fn messages_wait_for_brokers_that_start_later() {
@@ -41,13 +38,7 @@ fn nodes_that_are_restarted_in_turn_lose_nothing() {
     let topic = producer.topic(&name).unwrap();
 
     let account = load::during(&producer, &topic, || {
-        for node in cluster.node_ids() {
-            load::wait_for_deliveries(&producer, FLOW);
-            cluster.stop(node);
-            cluster.restart(node);
-            cluster.wait_until_in_sync(&name);
-        }
-        load::wait_for_deliveries(&producer, FLOW);
+        load::restart_in_turn(&producer, &mut cluster, &name);
     });
 
     account.check(&cluster, &topic);
@@ -108,13 +99,7 @@ fn a_leader_that_hangs_until_it_is_missed_and_wakes_loses_nothing() {
     let topic = producer.topic(&name).unwrap();
 
     let account = load::during(&producer, &topic, || {
-        load::wait_for_deliveries(&producer, FLOW);
-        let leader = cluster.leaders(&name)[&0];
-        cluster.pause(leader);
-        cluster.without(leader).wait_until_missed(leader);
-        cluster.resume(leader);
-        cluster.wait_until_in_sync(&name);
-        load::wait_for_deliveries(&producer, FLOW);
+        load::pause_a_leader(&producer, &mut cluster, &name);
     });
 
     account.check(&cluster, &topic);
@@ -131,11 +116,7 @@ fn a_partition_whose_leader_moves_again_and_again_loses_nothing() {
     let topic = producer.topic(&name).unwrap();
 
     let account = load::during(&producer, &topic, || {
-        for _ in 0..5 {
-            load::wait_for_deliveries(&producer, FLOW);
-            cluster.move_leader(&name, 0);
-        }
-        load::wait_for_deliveries(&producer, FLOW);
+        load::move_a_leader(&producer, cluster, &name);
     });
 
     account.check(cluster, &topic);
