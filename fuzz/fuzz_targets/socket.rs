@@ -12,19 +12,19 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
     if let Ok(broker) = look_at(text, BrokerId::parse(text)) {
-        let _ = look_at(text, obey(&broker.socket));
+        let _ = look_at(text, obey(text, &broker.socket));
     }
     if let Ok(socket) = look_at(text, Socket::parse(text)) {
         assert!(text.contains(socket.brokers) && text.contains(socket.topic));
-        let _ = look_at(text, obey(&socket));
+        let _ = look_at(text, obey(text, &socket));
     }
 });
 
-fn obey(socket: &Socket<'_>) -> Result<(), SocketError> {
+fn obey(text: &str, socket: &Socket<'_>) -> Result<(), SocketError> {
     let mut config = Config::default();
     let warnings = socket.resolve(&Found)?.configure(&mut config)?;
     for warning in warnings {
-        assert!(!format!("{warning} {warning:?}").contains(FOUND));
+        assert!(is_discreet(text, &format!("{warning} {warning:?}")));
     }
     let _ = config.finish();
     Ok(())
@@ -33,9 +33,13 @@ fn obey(socket: &Socket<'_>) -> Result<(), SocketError> {
 fn look_at<T>(text: &str, result: Result<T, SocketError>) -> Result<T, SocketError> {
     result.inspect_err(|error| {
         assert!(text.is_char_boundary(error.position));
-        let shown = format!("{error} {error:?}");
-        assert!(text.contains(FOUND) || !shown.contains(FOUND));
+        assert!(is_discreet(text, &format!("{error} {error:?}")));
     })
+}
+
+/// Whether nothing is shown that was found elsewhere than in the socket itself.
+fn is_discreet(text: &str, shown: &str) -> bool {
+    text.contains(FOUND) || !shown.contains(FOUND)
 }
 
 /// Finds the same in every file and variable.
