@@ -457,6 +457,7 @@ pub(crate) static FAULTS: &[Fault] = &[
         scene.metadata_everywhere(Mock::PartitionCount(1))
     })
     .flow_is(Flow::Stutters)
+    .fails(&["_UNKNOWN_PARTITION"])
     .everywhere()
     .forgets_partitions(),
     Fault::new("no_partitions", Thing::Handshakes, |scene| {
