@@ -134,6 +134,7 @@ fn fails(command: &mut Command, case: &str, log: &Path) -> Option<String> {
                 child.wait().unwrap();
                 break format!("not done within {PATIENCE:?}");
             }
+            // The end of a process is told to nobody who wants to wait for so long only.
             None => std::thread::sleep(Duration::from_millis(5)),
         }
     };
