@@ -22,6 +22,8 @@ const RATIO: usize = 1040;
 pub(super) struct Gzip {
     encoder: Compress,
     level: i32,
+    /// The stream before was written to its end.
+    ended: bool,
 }
 
 impl Gzip {
@@ -29,6 +31,7 @@ impl Gzip {
         Self {
             encoder: Compress::new_gzip(Compression::new(level as u32), WINDOW_BITS),
             level,
+            ended: true,
         }
     }
 
@@ -38,14 +41,17 @@ impl Gzip {
         level: i32,
         out: &mut Vec<u8>,
     ) -> Result<(), String> {
-        match level == self.level {
+        // zlib-rs 0.6.8 forgets at a reset of level 1 that a block was open.
+        match self.ended && level == self.level {
             true => self.encoder.reset(),
             false => *self = Self::new(level),
         }
         // What gets no shorter is not needed to its end.
         out.reserve(plain.len());
         let status = self.encoder.compress_vec(plain, out, FlushCompress::Finish);
-        status.map(drop).map_err(|error| error.to_string())
+        let status = status.map_err(|error| error.to_string())?;
+        self.ended = status == Status::StreamEnd;
+        Ok(())
     }
 }
 

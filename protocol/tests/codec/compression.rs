@@ -93,9 +93,7 @@ fn what_is_cut_off_or_damaged_is_refused_or_read_within_the_limit() {
 
 #[test]
 fn what_gets_no_shorter_is_left_as_it_is() {
-    let noise: Vec<u8> = (0..100_000_u32)
-        .flat_map(|n| crc32c::crc32c(&n.to_be_bytes()).to_be_bytes())
-        .collect();
+    let noise = noise(400_000);
     let mut compressor = Compressor::new();
     for codec in Codec::ALL {
         for batch in [&[][..], b"x", b"INVITE", &noise[..1000], &noise] {
@@ -103,6 +101,25 @@ fn what_gets_no_shorter_is_left_as_it_is() {
                 let compressed = compressor.compress(codec, Some(level), [batch]);
                 assert_eq!(compressed, Ok(None), "{} bytes, {codec}", batch.len());
             }
+        }
+    }
+}
+
+#[test]
+fn what_follows_a_batch_that_gets_no_shorter_is_compressed_as_if_it_stood_alone() {
+    let batch = b"INVITE sip:alice@example.com ".repeat(60);
+    let noise = noise(190_000);
+    for codec in Codec::ALL {
+        for level in codec.levels().map(Some) {
+            let mut used = Compressor::new();
+            let left = used.compress(codec, level, [&noise[..]]);
+            assert_eq!(left, Ok(None), "{codec} at {level:?}");
+            let mut fresh = Compressor::new();
+            assert_eq!(
+                used.compress(codec, level, [&batch[..]]),
+                fresh.compress(codec, level, [&batch[..]]),
+                "{codec} at {level:?}"
+            );
         }
     }
 }
@@ -141,6 +158,14 @@ fn a_level_that_a_codec_lacks_counts_as_the_nearest() {
             assert_eq!(compressed(asked), compressed(taken), "{codec} at {asked}");
         }
     }
+}
+
+/// Bytes of which no codec can make less.
+fn noise(length: usize) -> Vec<u8> {
+    (0..)
+        .flat_map(|n: u32| crc32c::crc32c(&n.to_be_bytes()).to_be_bytes())
+        .take(length)
+        .collect()
 }
 
 /// The batch as each codec compresses it, here and elsewhere.
