@@ -409,8 +409,9 @@ int32_t event_kafka_create(const struct event_kafka_property_t *properties,
 /**
  * Starts a producer from a socket, as OpenSIPS writes them:
  * "[kafka:]brokers/topic[?g.property=value&t.property=value]", and gives its topic, too.
- * All else is as with event_kafka_create(). What "key=" says is for OpenSIPS: every message is
- * given its key when it is published.
+ * All else is as with event_kafka_create(). What "key=", "payload=", "members=" and
+ * "header.NAME=" say is for OpenSIPS, and warned of: every message is given its key, its value and
+ * its headers when it is published.
  *
  * Any thread, at any time; but not before a fork() whose child uses the library.
  *

@@ -457,8 +457,11 @@ impl Options {
         };
         let socket = Socket::parse(socket)?;
         socket::configure(&socket, &mut config)?;
-        if let Some(warning) = socket.key_without_effect() {
-            tracing::warn!("{warning}");
+        socket::expect_no_events(&socket);
+        if !socket.headers.is_empty() {
+            tracing::warn!(
+                "the messages of bench have no headers; those of the socket have no effect"
+            );
         }
         let files = socket.files.iter();
         settings.extend(files.map(|file| format!("config={}", file.path)));

@@ -97,11 +97,12 @@ Examples:
 
 pub(crate) fn run(options: Options, console: &Console) -> Result<Exit, Error> {
     let socket = Socket::parse(&options.socket)?;
-    let envelope = Envelope::new(&options, &socket);
-    let mut config = configuration(&socket, options.config.as_deref())?;
+    let mut config = configuration(options.config.as_deref())?;
+    let resolved = socket::configure(&socket, &mut config)?;
+    let envelope = Envelope::new(&options, &socket, &resolved.headers());
     logging::tell_details(&mut config);
     let settings = config.clone().finish()?.settings;
-    let input = Input::open(&options, settings.message_max_bytes)?;
+    let input = Input::open(&options, &socket, settings.message_max_bytes)?;
     let mode = match options.report {
         Report::None => ReportMode::None,
         Report::Errors => ReportMode::Errors,
@@ -121,8 +122,7 @@ pub(crate) fn run(options: Options, console: &Console) -> Result<Exit, Error> {
     Session::begin(publisher, input, console)?.end()
 }
 
-/// The socket goes over the file.
-fn configuration(socket: &Socket<'_>, file: Option<&Path>) -> Result<Config, Error> {
+fn configuration(file: Option<&Path>) -> Result<Config, Error> {
     let mut config = Config::default();
     if let Some(path) = file {
         // It may hold passwords.
@@ -135,7 +135,6 @@ fn configuration(socket: &Socket<'_>, file: Option<&Path>) -> Result<Config, Err
                 error: error.into(),
             })?;
     }
-    socket::configure(socket, &mut config)?;
     Ok(config)
 }
 

@@ -106,6 +106,49 @@ fn the_sockets_key_and_files_are_obeyed_and_key_on_the_command_line_goes_over_it
 }
 
 #[test]
+fn the_sockets_headers_payload_and_members_are_obeyed() {
+    let Some(cluster) = support::cluster(Needs::ANY) else {
+        return;
+    };
+    let topic = support::unique_name("members");
+    cluster.create_topic(&topic, 1);
+    let socket = format!(
+        "kafka:{}/{topic}?header.source=sip&payload=raw&members=id,timestamp,node",
+        cluster.bootstrap()
+    );
+    let event = ["--event", "E", "--param", "n=1", "--header", "by=cli"];
+    let ended = run(&[&["publish", &*socket], &event[..]].concat());
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{ended:?}");
+    let ended = run(&["publish", &socket, "plain"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    for name in ["payload=", "members="] {
+        assert!(ended.stderr.contains(name), "{}", ended.stderr);
+    }
+
+    let [raised, plain] = &cluster.read_all(&topic)[..] else {
+        panic!("two records are there")
+    };
+    let header = |name: &str, value: &str| (name.to_owned(), Some(value.to_owned().into()));
+    assert_eq!(
+        raised.headers,
+        [header("source", "sip"), header("by", "cli")]
+    );
+    assert_eq!(plain.headers, [header("source", "sip")]);
+    assert_eq!(plain.value.as_deref(), Some(&b"plain"[..]));
+    let payload: Value = serde_json::from_slice(raised.value.as_deref().unwrap()).unwrap();
+    assert_eq!(payload["id"].as_str().unwrap().len(), 32, "{payload}");
+    assert!(!payload["node"].as_str().unwrap().is_empty(), "{payload}");
+    let apart = raised
+        .timestamp
+        .abs_diff(payload["timestamp"].as_i64().unwrap());
+    assert!(
+        apart < 60_000,
+        "{payload} has the time of {}",
+        raised.timestamp
+    );
+}
+
+#[test]
 fn keyed_lines_arrive_once_in_order_where_librdkafka_puts_them() {
     let Some(cluster) = support::cluster(Needs::ANY.kcat()) else {
         return;

@@ -93,8 +93,9 @@ pub unsafe extern "C" fn event_kafka_create(
 
 /// Starts a producer from a socket, as OpenSIPS writes them:
 /// "[kafka:]brokers/topic[?g.property=value&t.property=value]", and gives its topic, too.
-/// All else is as with event_kafka_create(). What "key=" says is for OpenSIPS: every message is
-/// given its key when it is published.
+/// All else is as with event_kafka_create(). What "key=", "payload=", "members=" and
+/// "header.NAME=" say is for OpenSIPS, and warned of: every message is given its key, its value and
+/// its headers when it is published.
 ///
 /// Any thread, at any time; but not before a fork() whose child uses the library.
 ///
@@ -121,6 +122,12 @@ pub unsafe extern "C" fn event_kafka_create_from_socket(
         log::collect();
         for warning in resolved.configure(&mut config).map_err(Error::config)? {
             tracing::warn!("{warning}");
+        }
+        for warning in socket.without_events() {
+            tracing::warn!("{warning}");
+        }
+        for header in &socket.headers {
+            tracing::warn!("{header:?} has no effect here; give it together with each message");
         }
         let started = start(config)?;
         match find(started).and_then(|client| client.topic(socket.topic)) {

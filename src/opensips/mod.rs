@@ -3,7 +3,7 @@
 //!
 //! ```
 //! use event_kafka::config::Config;
-//! use event_kafka::opensips::{Params, Socket, System, Value, write_event};
+//! use event_kafka::opensips::{Event, Params, Socket, System, Value};
 //! use event_kafka::{Producer, Record};
 //!
 //! let socket = "kafka:127.0.0.1:9092/sip-events?g.linger.ms=20&t.acks=all";
@@ -11,15 +11,17 @@
 //! # let socket = &socket.replace("127.0.0.1:9092", &cluster.bootstrap());
 //! let socket = Socket::parse(socket)?;
 //! let mut config = Config::default();
-//! for warning in socket.resolve(&System)?.configure(&mut config)? {
+//! let resolved = socket.resolve(&System)?;
+//! for warning in resolved.configure(&mut config)? {
 //!     eprintln!("{warning}");
 //! }
 //! let producer = Producer::builder().config(config).start()?;
 //!
 //! let mut payload = Vec::new();
 //! let params = [(&b"ip"[..], Value::Text(b"192.0.2.1"))];
-//! write_event(&mut payload, b"E_PIKE_BLOCKED", Params::Named(&params));
-//! producer.topic(socket.topic)?.publish(Record::new(&payload))?;
+//! Event::new(b"E_PIKE_BLOCKED", Params::Named(&params)).write(socket.payload, &mut payload);
+//! let headers = resolved.headers();
+//! producer.topic(socket.topic)?.publish(Record::new(&payload).headers(&headers))?;
 //! # producer.close(std::time::Duration::from_secs(5))?;
 //! # assert_eq!(
 //! #     cluster.records("sip-events")[0].value.as_deref(),
@@ -28,11 +30,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod event_id;
 mod payload;
 mod socket;
 
-pub use payload::{Params, Value, write_event};
+pub use event_id::{EventId, EventIds};
+pub use payload::{Event, Params, Payload, Value};
 pub use socket::{
-    BrokerId, BrokerIds, ConfigFile, KeySource, Outside, ResolvedSocket, Socket, SocketError,
-    SocketNotice, SocketProblem, SocketProperty, SocketValue, SocketWarning, System,
+    BrokerId, BrokerIds, ConfigFile, KeySource, Members, Outside, ResolvedSocket, Socket,
+    SocketError, SocketHeader, SocketNotice, SocketProblem, SocketProperty, SocketValue,
+    SocketWarning, System,
 };

@@ -29,6 +29,43 @@ fn brokers(text: &str, outside: Pretended<'_>) -> String {
 }
 
 #[test]
+fn headers_arrive_as_they_are_meant_and_in_their_order() {
+    let outside = Pretended {
+        files: &[("/site", b"berlin\n")],
+        variables: &[("NODE", "sip1")],
+    };
+    let text = r#"a/t?header.b=@env:NODE&header.a=@file:/site&header.b="\"&\""&header.c="#;
+    let socket = Socket::parse(text).unwrap();
+    let resolved = socket.resolve(&outside).unwrap();
+    let headers = resolved.headers().into_iter();
+    let headers: Vec<_> = headers
+        .map(|header| (header.name, header.value.map(String::from_utf8_lossy)))
+        .collect();
+    let header = |name, value: &'static str| (name, Some(value.into()));
+    assert_eq!(
+        headers,
+        [
+            header("b", "sip1"),
+            header("a", "berlin"),
+            header("b", r#""&""#),
+            header("c", ""),
+        ]
+    );
+}
+
+#[test]
+fn a_header_that_is_not_there_is_pointed_at() {
+    for (text, position) in [
+        ("a/t?t.acks=1&header.a=@file:/none", 22),
+        ("a/t?header.a=@env:NONE", 13),
+    ] {
+        let socket = Socket::parse(text).unwrap();
+        let error = socket.resolve(&NOTHING).err().map(|error| error.position);
+        assert_eq!(error, Some(position), "{text}");
+    }
+}
+
+#[test]
 fn values_arrive_as_they_are_meant() {
     let outside = Pretended {
         files: &[

@@ -1,5 +1,7 @@
 use event_kafka::config::Scope;
-use event_kafka::opensips::{BrokerId, BrokerIds, Socket, SocketProblem, SocketValue};
+use event_kafka::opensips::{
+    BrokerId, BrokerIds, Members, Payload, Socket, SocketProblem, SocketValue,
+};
 
 /// A socket and what it is taken apart into, a part a line.
 pub(crate) type Form = (&'static str, &'static [&'static str]);
@@ -153,6 +155,49 @@ pub(crate) const EXTENSIONS: &[Form] = &[
         ],
     ),
     ("a/t?strict=1&t.acks=1", &["a", "t", "None", "t.acks=1"]),
+    ("a/t?payload=json", &["a", "t", "None"]),
+    (
+        "a/t?payload=raw&payload=json",
+        &[
+            "a",
+            "t",
+            "None",
+            "Raw",
+            "warning at 16: payload has no effect, the one at byte 4 counts",
+        ],
+    ),
+    (
+        r#"a/t?members="node, id"&t.acks=1"#,
+        &[
+            "a",
+            "t",
+            "None",
+            "t.acks=1",
+            "Members { id: true, timestamp: false, node: true }",
+        ],
+    ),
+    (
+        "a/t?members=timestamp",
+        &[
+            "a",
+            "t",
+            "None",
+            "Members { id: false, timestamp: true, node: false }",
+        ],
+    ),
+    (
+        r#"a/t?header.source=sip&header.trace-id="a&b"&header.source=@file:/etc/hostname&header.x=@env:X&header.y="#,
+        &[
+            "a",
+            "t",
+            "None",
+            "header source=sip",
+            "header trace-id=quoted a&b",
+            "header source=file /etc/hostname",
+            "header x=variable X",
+            "header y=",
+        ],
+    ),
     (
         "a/t?acks=all&=b&key=foo&t.acks=1&strict=0",
         &[
@@ -197,6 +242,20 @@ pub(crate) const BROKER_IDS: &[Form] = &[
         ],
     ),
     ("[k1]a/t?key=none", &["k1", "a", "t", "None"]),
+    (
+        "[k1]a/t?header.a=b&payload=raw&members=id",
+        &[
+            "k1",
+            "a",
+            "t",
+            "None",
+            "header a=b",
+            "Raw",
+            "Members { id: true, timestamp: false, node: false }",
+            "warning at 19: payload= has no effect here",
+            "warning at 31: members= has no effect here",
+        ],
+    ),
 ];
 
 #[test]
@@ -245,20 +304,26 @@ fn parts(socket: &Socket<'_>) -> Vec<String> {
             Scope::Global => "g",
             Scope::Topic => "t",
         };
-        let (how, value) = match property.value {
-            SocketValue::Plain(text) => ("", text),
-            SocketValue::Quoted(text) => ("quoted ", text),
-            SocketValue::File(path) => ("file ", path),
-            SocketValue::Variable(name) => ("variable ", name),
-        };
-        format!("{prefix}.{}={how}{value}", property.name)
+        format!("{prefix}.{}={}", property.name, value(property.value))
     }));
+    parts.extend(
+        socket
+            .headers
+            .iter()
+            .map(|header| format!("header {}={}", header.name, value(header.value))),
+    );
     parts.extend(
         socket
             .files
             .iter()
             .map(|file| format!("file {}", file.path)),
     );
+    if socket.payload != Payload::Json {
+        parts.push(format!("{:?}", socket.payload));
+    }
+    if socket.members != Members::default() {
+        parts.push(format!("{:?}", socket.members));
+    }
     if !socket.strict {
         parts.push("lenient".to_owned());
     }
@@ -269,6 +334,17 @@ fn parts(socket: &Socket<'_>) -> Vec<String> {
             .map(|warning| format!("warning at {}: {}", warning.position, warning.notice)),
     );
     parts
+}
+
+/// Where it is, and what stands there.
+fn value(value: SocketValue<'_>) -> String {
+    let (how, text) = match value {
+        SocketValue::Plain(text) => ("", text),
+        SocketValue::Quoted(text) => ("quoted ", text),
+        SocketValue::File(path) => ("file ", path),
+        SocketValue::Variable(name) => ("variable ", name),
+    };
+    format!("{how}{text}")
 }
 
 fn compare(text: &str, parts: &[String], expected: &[&str]) {

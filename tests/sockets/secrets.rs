@@ -32,6 +32,13 @@ const SOCKETS: &[&str] = &[
     "a/t?=hunter2",
     "a/t?key=hunter2",
     "a/t?strict=hunter2",
+    "a/t?payload=hunter2",
+    "a/t?members=hunter2",
+    "a/t?header.authorization=hunter2",
+    "a/t?header.authorization=\"hunter2\"",
+    "a/t?header.authorization=@file:/secret",
+    "a/t?header.authorization=@env:SECRET",
+    "a/t?header.authorization:hunter2=",
     // Another character than '=' parts name and value.
     "a/t?g.sasl.password:hunter2",
     "a/t?g.sasl.password hunter2",

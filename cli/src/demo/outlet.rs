@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use event_kafka::config::Config;
-use event_kafka::opensips::{Params, Socket, write_event};
+use event_kafka::opensips::{self, Params, Socket};
 use event_kafka::{Balance, Delivered, Failure, Outcome, Producer, Record, Topic};
 
 use super::events::Event;
@@ -51,11 +51,8 @@ impl<'a> Outlet<'a> {
 
     pub(super) fn raise(&mut self, event: &'static Event) -> Result<(), Error> {
         let mut payload = Vec::new();
-        write_event(
-            &mut payload,
-            event.name.as_bytes(),
-            Params::Named(event.params),
-        );
+        opensips::Event::new(event.name.as_bytes(), Params::Named(event.params))
+            .write(self.socket.payload, &mut payload);
         let key = self
             .socket
             .key

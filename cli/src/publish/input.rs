@@ -4,10 +4,12 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read};
 use std::path::{Path, PathBuf};
-use std::vec;
+use std::time::{SystemTime, UNIX_EPOCH};
+use std::{process, vec};
 
 use event_kafka::PublishError;
-use event_kafka::opensips::{Params, Value, write_event};
+use event_kafka::opensips::{Event, EventIds, Params, Socket, Value};
+use nix::unistd::gethostname;
 
 use super::Options;
 use crate::error::Error;
@@ -26,11 +28,15 @@ pub(super) enum Input {
 }
 
 impl Input {
-    pub(super) fn open(options: &Options, limit: usize) -> Result<Self, Error> {
+    pub(super) fn open(
+        options: &Options,
+        socket: &Socket<'_>,
+        limit: usize,
+    ) -> Result<Self, Error> {
         if options.null {
             Ok(Self::list([None]))
         } else if let Some(name) = &options.event {
-            Ok(Self::list([Some(event(name, &options.param)?)]))
+            Ok(Self::list([Some(event(socket, name, &options.param)?)]))
         } else if let Some(path) = &options.file {
             let file = open_file(path).map_err(|error| Error::read(path, error))?;
             Ok(Self::Lines {
@@ -135,19 +141,36 @@ pub(super) fn bytes(text: &OsString) -> &[u8] {
     text.as_encoded_bytes()
 }
 
-fn event(name: &OsString, params: &[OsString]) -> Result<Vec<u8>, Error> {
+/// The payload of an event that is raised now, here.
+fn event(socket: &Socket<'_>, name: &OsString, params: &[OsString]) -> Result<Vec<u8>, Error> {
     let named = named_params(params);
-    let mut payload = Vec::new();
-    if named.len() == params.len() {
-        write_event(&mut payload, bytes(name), Params::Named(&named));
+    let parsed = params.iter().map(|param| parse_param(bytes(param)));
+    let values: Vec<_> = parsed.map(|(_, value)| value).collect();
+    let params = if named.len() == values.len() {
+        Params::Named(&named)
     } else if named.is_empty() {
-        let params = params.iter().map(|param| parse_param(bytes(param)));
-        let values: Vec<_> = params.map(|(_, value)| value).collect();
-        write_event(&mut payload, bytes(name), Params::Positional(&values));
+        Params::Positional(&values)
     } else {
         return Err(Error::MixedParams);
-    }
+    };
+    let (now, node) = (SystemTime::now(), gethostname().unwrap_or_default());
+    let (node, members) = (bytes(&node), socket.members);
+    let event = Event {
+        id: members
+            .id
+            .then(|| EventIds::new(node, process::id(), now).next()),
+        timestamp: members.timestamp.then(|| milliseconds(now)),
+        node: members.node.then_some(node),
+        ..Event::new(bytes(name), params)
+    };
+    let mut payload = Vec::new();
+    event.write(socket.payload, &mut payload);
     Ok(payload)
+}
+
+fn milliseconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_millis() as i64
 }
 
 /// The parameters that have a name.
@@ -186,7 +209,8 @@ mod tests {
 
     fn payload(params: &[&str]) -> String {
         let params: Vec<_> = params.iter().map(OsString::from).collect();
-        String::from_utf8(event(&"E".into(), &params).unwrap()).unwrap()
+        let socket = Socket::parse("a/t").unwrap();
+        String::from_utf8(event(&socket, &"E".into(), &params).unwrap()).unwrap()
     }
 
     #[test]
@@ -206,7 +230,7 @@ mod tests {
     fn mixed_parameters_are_refused() {
         let params = ["a=1".into(), "b".into()];
         assert!(matches!(
-            event(&"E".into(), &params),
+            event(&Socket::parse("a/t").unwrap(), &"E".into(), &params),
             Err(Error::MixedParams)
         ));
     }

@@ -13,6 +13,7 @@ use super::Options;
 use super::input::{Content, Input, bytes, named_params};
 use super::reporter::Reporter;
 use crate::error::Error;
+use crate::socket;
 
 pub(super) struct Publisher {
     pub(super) envelope: Envelope,
@@ -90,13 +91,23 @@ impl Publisher {
 pub(super) struct Envelope {
     key: Option<Vec<u8>>,
     separator: Option<String>,
-    headers: Vec<(String, String)>,
+    headers: Vec<(String, Vec<u8>)>,
     partition: Option<i32>,
 }
 
 impl Envelope {
-    /// `--key` and `--key-separator` go over the socket's `key=`.
-    pub(super) fn new(options: &Options, socket: &Socket<'_>) -> Self {
+    /// `--key` and `--key-separator` go over the socket's `key=`. `headers` are the socket's, to
+    /// which those of the command line are added.
+    pub(super) fn new(options: &Options, socket: &Socket<'_>, headers: &[Header<'_>]) -> Self {
+        let of_socket = headers.iter().map(|header| {
+            let value = header.value.unwrap_or_default();
+            (header.name.to_owned(), value.to_owned())
+        });
+        let of_options = options.header.iter();
+        let of_options = of_options.map(|(name, value)| (name.clone(), value.clone().into_bytes()));
+        if options.event.is_none() {
+            socket::expect_no_events(socket);
+        }
         let key = match (&options.key, &options.key_separator) {
             (None, None) => key_of_event(options, socket),
             (key, _) => key.as_ref().map(|key| bytes(key).to_vec()),
@@ -104,7 +115,7 @@ impl Envelope {
         Self {
             key,
             separator: options.key_separator.clone(),
-            headers: options.header.clone(),
+            headers: of_socket.chain(of_options).collect(),
             partition: options.partition,
         }
     }
@@ -114,7 +125,7 @@ impl Envelope {
         pairs
             .map(|(name, value)| Header {
                 name,
-                value: Some(value.as_bytes()),
+                value: Some(value),
             })
             .collect()
     }
@@ -142,18 +153,17 @@ impl Envelope {
     }
 }
 
-/// What the socket's `key=` makes of an event that no SIP message has raised. It makes nothing of
-/// anything else.
+/// What the socket's `key=` makes of an event that no SIP message has raised.
 fn key_of_event(options: &Options, socket: &Socket<'_>) -> Option<Vec<u8>> {
-    if let (KeySource::Param(_), Some(_)) = (&socket.key, &options.event) {
-        let params = named_params(&options.param);
-        let key = socket.key.key_of(None, Params::Named(&params));
-        return key.map(Cow::into_owned);
+    options.event.as_ref()?;
+    if socket.key == KeySource::CallId {
+        tracing::warn!(
+            "key=callid has no effect on an event that no SIP message raises; give --key"
+        );
     }
-    if let Some(warning) = socket.key_without_effect() {
-        tracing::warn!("{warning}");
-    }
-    None
+    let params = named_params(&options.param);
+    let key = socket.key.key_of(None, Params::Named(&params));
+    key.map(Cow::into_owned)
 }
 
 fn split<'a>(text: &'a [u8], separator: &[u8]) -> Option<(&'a [u8], &'a [u8])> {

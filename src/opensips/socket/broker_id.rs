@@ -34,8 +34,8 @@ impl<'a> BrokerId<'a> {
         };
         let start = text.len() - socket.trim_start_matches(BLANKS).len();
         let mut socket = Socket::parse_from(text, start)?;
-        let key = socket.key_without_effect();
-        socket.warnings.extend(key);
+        let without_effect = socket.without_events();
+        socket.warnings.extend(without_effect);
         Ok(Self { id, socket })
     }
 }

@@ -54,6 +54,12 @@ pub enum SocketProblem {
     },
     /// `key=` has a value that does not exist.
     Key,
+    /// `payload=` is neither json nor raw.
+    Payload,
+    /// `members=` has a member that does not exist.
+    Members,
+    /// A header has no name.
+    NoHeader,
     /// `strict=` is neither 0 nor 1.
     Strict,
     /// `config=` names no file.
@@ -205,6 +211,15 @@ impl fmt::Display for SocketProblem {
                 f,
                 "no such source of keys; write key=callid, key=none or key=param:NAME"
             ),
+            Self::Payload => write!(
+                f,
+                "no such payload; write payload=json, or payload=raw for the bytes of OpenSIPS' own module"
+            ),
+            Self::Members => write!(
+                f,
+                "no such member of an event; write members= and some of id,timestamp,node"
+            ),
+            Self::NoHeader => write!(f, "the header has no name; write header.NAME=VALUE"),
             Self::Strict => write!(f, "strict is on or off; write strict=1 or strict=0"),
             Self::NoPath => write!(f, "config names no file; write config=PATH"),
             Self::Unreadable { path, reason } => {
@@ -239,8 +254,8 @@ pub struct SocketWarning {
 pub enum SocketNotice {
     /// Blanks before or behind the topic are not part of its name.
     BlanksAroundTopic,
-    /// Nobody looks at `key=` here.
-    KeyWithoutEffect,
+    /// Nobody looks at this property here: it is for events.
+    ForEventsOnly(&'static str),
     /// A property is set in another place, too, which counts instead.
     Repeated {
         /// Its name, as it stands here.
@@ -264,9 +279,13 @@ impl fmt::Display for SocketNotice {
             Self::BlanksAroundTopic => {
                 write!(f, "blanks around the topic are left out; remove them")
             }
-            Self::KeyWithoutEffect => write!(
+            Self::ForEventsOnly("key") => write!(
                 f,
                 "key= has no effect here; give the key together with the message"
+            ),
+            Self::ForEventsOnly(name) => write!(
+                f,
+                "{name}= has no effect here, as messages are published as they are; remove it"
             ),
             Self::Repeated { name, counts } => write!(
                 f,

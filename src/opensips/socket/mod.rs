@@ -12,19 +12,24 @@
 mod broker_id;
 mod error;
 mod item;
+mod key;
+mod members;
 mod property;
 mod resolve;
 
 use std::borrow::Cow;
 
-use super::{Params, Value};
+use super::Payload;
 use crate::config::parse_brokers;
 use crate::topic_name::check_topic_name;
 use item::{Item, Items};
+use property::HEADER;
 
 pub use broker_id::{BrokerId, BrokerIds};
 pub use error::{SocketError, SocketNotice, SocketProblem, SocketWarning};
-pub use property::{SocketProperty, SocketValue};
+pub use key::KeySource;
+pub use members::Members;
+pub use property::{SocketHeader, SocketProperty, SocketValue};
 pub use resolve::{Outside, ResolvedSocket, System};
 
 /// A socket, taken apart; nothing but its text was read for that.
@@ -39,6 +44,12 @@ pub struct Socket<'a> {
     pub topic: &'a str,
     /// What becomes the key of an event.
     pub key: KeySource<'a>,
+    /// What becomes of text in an event that JSON cannot have.
+    pub payload: Payload,
+    /// What an event says of itself.
+    pub members: Members,
+    /// The headers of every message, in the order in which they stand.
+    pub headers: Vec<SocketHeader<'a>>,
     /// Whether unknown and invalid properties are errors (the default) or warnings (`strict=0`).
     pub strict: bool,
     /// The properties of the producer and of the topic, in the order in which they stand.
@@ -48,20 +59,8 @@ pub struct Socket<'a> {
     /// What its author should know.
     pub warnings: Vec<SocketWarning>,
     brokers_at: usize,
-    key_at: Option<usize>,
-    strict_at: Option<usize>,
-}
-
-/// What becomes the key of an event that OpenSIPS raises (`key=`).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum KeySource<'a> {
-    /// Nothing: events have no key.
-    #[default]
-    None,
-    /// The Call-ID of the SIP message that is being processed.
-    CallId,
-    /// The parameter of that name.
-    Param(Cow<'a, str>),
+    /// The properties of which only the first one counts, and where they begin.
+    once: Vec<(&'a str, usize)>,
 }
 
 /// A file of properties that a socket names.
@@ -111,13 +110,15 @@ impl<'a> Socket<'a> {
             brokers,
             topic: topic.trim_ascii(),
             key: KeySource::None,
+            payload: Payload::default(),
+            members: Members::default(),
+            headers: Vec::new(),
             strict: true,
             properties: Vec::new(),
             files: Vec::new(),
             warnings: Vec::new(),
             brokers_at: at(brokers),
-            key_at: None,
-            strict_at: None,
+            once: Vec::new(),
         };
         check_topic_name(socket.topic).map_err(|error| {
             SocketError::new(at(socket.topic) + error.offset, SocketProblem::Topic(error))
@@ -131,14 +132,22 @@ impl<'a> Socket<'a> {
         Ok(socket)
     }
 
-    /// What a socket's author should know if nobody will look at its `key=`: `broker_id` of
-    /// OpenSIPS and a command line are given the key of each message.
-    pub fn key_without_effect(&self) -> Option<SocketWarning> {
-        let position = self.key_at?;
-        (self.key != KeySource::None).then_some(SocketWarning {
-            position,
-            notice: SocketNotice::KeyWithoutEffect,
-        })
+    /// What a socket's author should know if it is used for no events: `broker_id` of OpenSIPS and
+    /// a command line are given the key and the payload of each message.
+    pub fn without_events(&self) -> Vec<SocketWarning> {
+        let events_only = [
+            ("key", self.key != KeySource::None),
+            ("payload", self.payload != Payload::default()),
+            ("members", self.members != Members::default()),
+        ];
+        let set = self.once.iter().filter_map(|&(name, position)| {
+            let (name, _) = events_only
+                .into_iter()
+                .find(|&(known, is_set)| known == name && is_set)?;
+            let notice = SocketNotice::ForEventsOnly(name);
+            Some(SocketWarning { position, notice })
+        });
+        set.collect()
     }
 
     fn take_all(&mut self, items: Items<'a>) -> Result<(), SocketError> {
@@ -159,19 +168,48 @@ impl<'a> Socket<'a> {
 
     fn take(&mut self, item: &Item<'a>) -> Result<(), SocketError> {
         match item.name {
-            "key" => self.take_key(item),
+            "key" => self.take_once(item, SocketProblem::Key, KeySource::read, |socket, key| {
+                socket.key = key;
+            }),
+            "payload" => {
+                self.take_once(item, SocketProblem::Payload, read_payload, |socket, it| {
+                    socket.payload = it;
+                })
+            }
+            "members" => {
+                self.take_once(item, SocketProblem::Members, Members::read, |socket, it| {
+                    socket.members = it;
+                })
+            }
+            "strict" => self.take_once(item, SocketProblem::Strict, read_switch, |socket, it| {
+                socket.strict = it;
+            }),
             "config" => self.take_file(item),
-            "strict" => self.take_strict(item),
+            name if name.starts_with(HEADER) => {
+                SocketHeader::of(item).map(|header| self.headers.push(header))
+            }
             _ => SocketProperty::of(item).map(|property| self.properties.push(property)),
         }
     }
 
-    fn take_key(&mut self, item: &Item<'a>) -> Result<(), SocketError> {
-        let key = KeySource::read(item.value)
-            .ok_or_else(|| SocketError::new(item.value_at(), SocketProblem::Key))?;
-        match self.key_at {
-            Some(first) => self.warn_of_repetition(item, first),
-            None => (self.key, self.key_at) = (key, Some(item.position)),
+    /// Of those that stand twice, the first one counts.
+    fn take_once<T>(
+        &mut self,
+        item: &Item<'a>,
+        problem: SocketProblem,
+        read: impl FnOnce(SocketValue<'a>) -> Option<T>,
+        set: impl FnOnce(&mut Self, T),
+    ) -> Result<(), SocketError> {
+        let value = read(item.value).ok_or_else(|| SocketError::new(item.value_at(), problem))?;
+        match self.once.iter().find(|(name, _)| *name == item.name) {
+            Some(&(name, counts)) => {
+                let name = name.into();
+                self.warn(item.position, SocketNotice::Repeated { name, counts });
+            }
+            None => {
+                self.once.push((item.name, item.position));
+                set(self, value);
+            }
         }
         Ok(())
     }
@@ -185,64 +223,24 @@ impl<'a> Socket<'a> {
         Ok(())
     }
 
-    fn take_strict(&mut self, item: &Item<'a>) -> Result<(), SocketError> {
-        let strict = match item.value.literal().as_deref() {
-            Some("0") => false,
-            Some("1") => true,
-            _ => return Err(SocketError::new(item.value_at(), SocketProblem::Strict)),
-        };
-        match self.strict_at {
-            Some(first) => self.warn_of_repetition(item, first),
-            None => (self.strict, self.strict_at) = (strict, Some(item.position)),
-        }
-        Ok(())
-    }
-
-    fn warn_of_repetition(&mut self, item: &Item<'_>, counts: usize) {
-        let name = item.name.into();
-        self.warn(item.position, SocketNotice::Repeated { name, counts });
-    }
-
     fn warn(&mut self, position: usize, notice: SocketNotice) {
         self.warnings.push(SocketWarning { position, notice });
     }
 }
 
-impl<'a> KeySource<'a> {
-    /// The key of an event that was raised for a SIP message with this Call-ID, or for none. What
-    /// is empty or missing is no key; of parameters with one name the first counts.
-    pub fn key_of<'e>(
-        &self,
-        call_id: Option<&'e [u8]>,
-        params: Params<'e>,
-    ) -> Option<Cow<'e, [u8]>> {
-        let key = match (self, params) {
-            (Self::None, _) | (Self::Param(_), Params::Positional(_)) => None,
-            (Self::CallId, _) => call_id.map(Cow::from),
-            (Self::Param(wanted), Params::Named(params)) => {
-                let mut params = params.iter();
-                let (_, value) = params.find(|(name, _)| *name == wanted.as_bytes())?;
-                Some(match value {
-                    Value::Text(text) => Cow::from(*text),
-                    Value::Integer(number) => number.to_string().into_bytes().into(),
-                })
-            }
-        };
-        key.filter(|key| !key.is_empty())
+fn read_payload(value: SocketValue<'_>) -> Option<Payload> {
+    match value.literal()?.as_ref() {
+        "json" => Some(Payload::Json),
+        "raw" => Some(Payload::Raw),
+        _ => None,
     }
+}
 
-    fn read(value: SocketValue<'a>) -> Option<Self> {
-        let text = value.literal()?;
-        match &*text {
-            "none" => Some(Self::None),
-            "callid" => Some(Self::CallId),
-            _ => {
-                let name = text
-                    .strip_prefix("param:")
-                    .filter(|name| !name.is_empty())?;
-                Some(Self::Param(name.to_owned().into()))
-            }
-        }
+fn read_switch(value: SocketValue<'_>) -> Option<bool> {
+    match value.literal()?.as_ref() {
+        "0" => Some(false),
+        "1" => Some(true),
+        _ => None,
     }
 }
 

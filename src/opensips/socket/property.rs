@@ -22,6 +22,18 @@ pub struct SocketProperty<'a> {
     pub position: usize,
 }
 
+/// A header that every message of a socket has (`header.NAME=VALUE`). Shown, it hides its value,
+/// which may be a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SocketHeader<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its value.
+    pub value: SocketValue<'a>,
+    /// Where it begins, in bytes from the start of the socket.
+    pub position: usize,
+}
+
 /// The value of a property in a socket.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum SocketValue<'a> {
@@ -96,6 +108,24 @@ impl<'a> SocketProperty<'a> {
     }
 }
 
+impl<'a> SocketHeader<'a> {
+    pub(super) fn of(item: &Item<'a>) -> Result<Self, SocketError> {
+        let name = item.name.strip_prefix(HEADER).unwrap_or_default();
+        if name.is_empty() {
+            return Err(SocketError::new(item.position, SocketProblem::NoHeader));
+        }
+        Ok(Self {
+            name,
+            value: item.value,
+            position: item.position,
+        })
+    }
+
+    pub(super) fn value_at(&self) -> usize {
+        self.position + HEADER.len() + self.name.len() + "=".len()
+    }
+}
+
 impl<'a> SocketValue<'a> {
     pub(super) fn plain(text: &'a str) -> Result<Self, SocketProblem> {
         let value = if let Some(path) = text.strip_prefix(FILE) {
@@ -132,6 +162,12 @@ impl fmt::Display for SocketProperty<'_> {
             }
             value => write!(f, "{value:?}"),
         }
+    }
+}
+
+impl fmt::Debug for SocketHeader<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{HEADER}{}={:?}", readable_name(self.name), self.value)
     }
 }
 
@@ -175,6 +211,7 @@ fn prefix(scope: Scope) -> &'static str {
 
 pub(super) const GLOBAL: &str = "g.";
 pub(super) const TOPIC: &str = "t.";
+pub(super) const HEADER: &str = "header.";
 const FILE: &str = "@file:";
 const VARIABLE: &str = "@env:";
 

@@ -10,6 +10,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::property::{SocketProperty, SocketValue, unescape};
 use super::{Socket, SocketError, SocketProblem, SocketWarning};
+use crate::Header;
 use crate::config::{self, Config, ConfigError, Place, Problem, Written};
 
 /// Where the files and variables of a socket are read; tests bring their own.
@@ -56,6 +57,8 @@ pub struct ResolvedSocket<'s> {
     files: Vec<Zeroizing<String>>,
     /// The value of each property.
     values: Vec<Text<'s>>,
+    /// The value of each header.
+    headers: Vec<Text<'s>>,
 }
 
 impl Socket<'_> {
@@ -64,23 +67,37 @@ impl Socket<'_> {
     /// # Errors
     /// The first one that is missing, unreadable or no UTF-8; `strict=0` changes nothing about it.
     pub fn resolve(&self, outside: &impl Outside) -> Result<ResolvedSocket<'_>, SocketError> {
-        let files = self
-            .files
-            .iter()
-            .map(|file| read_file(outside, &file.path).map_err(|problem| (file.position, problem)));
-        let values = self.properties.iter().map(|property| {
-            read_value(outside, property.value).map_err(|problem| (property.value_at(), problem))
+        let files = self.files.iter().map(|file| {
+            read_file(outside, &file.path)
+                .map_err(|problem| SocketError::new(file.position, problem))
         });
-        let error = |(position, problem)| SocketError::new(position, problem);
+        let value = |value, position| {
+            read_value(outside, value).map_err(|problem| SocketError::new(position, problem))
+        };
+        let properties = self.properties.iter();
+        let values = properties.map(|property| value(property.value, property.value_at()));
+        let headers = self.headers.iter();
+        let headers = headers.map(|header| value(header.value, header.value_at()));
         Ok(ResolvedSocket {
             socket: self,
-            files: files.collect::<Result<_, _>>().map_err(error)?,
-            values: values.collect::<Result<_, _>>().map_err(error)?,
+            files: files.collect::<Result<_, _>>()?,
+            values: values.collect::<Result<_, _>>()?,
+            headers: headers.collect::<Result<_, _>>()?,
         })
     }
 }
 
 impl ResolvedSocket<'_> {
+    /// The headers of every message.
+    pub fn headers(&self) -> Vec<Header<'_>> {
+        let headers = self.socket.headers.iter().zip(&self.headers);
+        let headers = headers.map(|(header, value)| Header {
+            name: header.name,
+            value: Some(value.as_bytes()),
+        });
+        headers.collect()
+    }
+
     /// Sets the properties: those of the files first, then the brokers, then those of the socket,
     /// which so go over them. Of a property that stands twice in the socket the first one counts,
     /// as it does in OpenSIPS' own module; one of the topic goes over one of the producer. An empty
