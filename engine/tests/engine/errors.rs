@@ -214,6 +214,8 @@ const AFTER_APPEND: &str = "a leader may say so after it has appended: it was de
                             failed, before the answer";
 const TRANSACTIONS_ONLY: &str = "no answer to a producer without transactions, and no reason to end \
                                  one";
+const NO_ANSWER: &str = "no answer to Produce: a broker closes the connection over a version that it \
+                         lacks";
 
 fn others() -> Vec<Others> {
     use Fate::{Delivered, Failed, Fatal, Renumbered, Retried, Split};
@@ -247,6 +249,7 @@ fn others() -> Vec<Others> {
         row(29, [Failed; 2], No),
         row(31, [Failed, Fatal], No),
         row(32, [Failed; 2], No),
+        but(35, [Failed, Fatal], No, NO_ANSWER),
         row(43, [Failed; 2], No),
         row(44, [Failed; 2], No),
         row(45, [Failed, Renumbered], No),
@@ -343,6 +346,7 @@ what librdkafka believes of the log.
 
 This file is written by the test that tries every code at the first, the third and the last of five batches on the wire
 (`WRITE_DOCS=1 cargo test --package kafka-engine --test engine errors::`), and the test fails when it is not up to date.
+`cargo test --package event-kafka --test errors` demands the same of the whole producer, over TCP from `kafka-mock`.
 
 | code | name | without | with idempotence | persisted | Java without | Java with | librdkafka: persisted | why otherwise |
 |---|---|---|---|---|---|---|---|---|

@@ -32,7 +32,7 @@ pub struct FaultId(u64);
 ///
 /// # The way of a request
 ///
-/// 1. It waits ([`Fault::DelayBefore`]).
+/// 1. It waits, for others ([`Fault::Gather`]) and for a time ([`Fault::DelayBefore`]).
 /// 2. It is ended ([`Fault::CloseBefore`], [`Fault::ResetBefore`], [`Fault::IgnoreBefore`]), or
 ///    refused ([`Fault::Error`]), or applied.
 /// 3. Its answer waits ([`Fault::Delay`]); so does an end that takes its place.
@@ -123,6 +123,9 @@ pub enum Fault {
     Error(ResponseError),
     /// Applies the request, and answers with this code all the same.
     AppliedError(ResponseError),
+    /// Applies the request once so many more of its connection have come behind it, or at withdrawal:
+    /// however fast it answers, so many are in flight.
+    Gather(usize),
     /// Applies the request so much later, even if the client has gone away by then. Later requests of
     /// the connection wait. At withdrawal it is applied at once; [`Duration::MAX`] is until then.
     DelayBefore(Duration),
@@ -286,6 +289,7 @@ impl Fault {
         match self {
             Self::Error(_)
             | Self::AppliedError(_)
+            | Self::Gather(_)
             | Self::DelayBefore(_)
             | Self::Delay(_)
             | Self::CloseBefore

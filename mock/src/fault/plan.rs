@@ -64,6 +64,17 @@ impl Plan {
             .find_map(Struck::error)
     }
 
+    /// Before anything else: the fault, and how many requests it waits for.
+    pub(crate) fn gathers(&self) -> Vec<(FaultId, usize)> {
+        self.0
+            .iter()
+            .filter_map(|struck| match struck.fault() {
+                Fault::Gather(more) => Some((struck.id, *more)),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// Before the request is applied.
     pub(crate) fn waits_before(&self) -> Vec<Wait> {
         self.waits(|fault| match fault {

@@ -222,6 +222,9 @@ impl Connection {
         plan: &Plan,
         arrived: Instant,
     ) -> Result<Option<Bytes>, Farewell> {
+        for (fault, more) in plan.gathers() {
+            self.gather(fault, more).await?;
+        }
         let waits = plan.waits_before();
         let mut gone = None;
         if !waits.is_empty() {
@@ -327,6 +330,16 @@ impl Connection {
             self.wire.discard();
         }
         Ok(Farewell::Fault)
+    }
+
+    /// Waits for requests to come, however much they are.
+    async fn gather(&mut self, fault: FaultId, more: usize) -> Result<(), Farewell> {
+        while self.wire.waiting() < more && self.shared.look(|state| state.faults.in_force(fault)) {
+            if self.wire.read().await? == Read::End {
+                return Err(Farewell::Peer);
+            }
+        }
+        Ok(())
     }
 
     async fn pass(&mut self, waits: &[Wait]) -> Result<(), Farewell> {

@@ -89,6 +89,21 @@ impl Wire {
         self.received.len()
     }
 
+    /// How many requests have arrived in full and are not taken.
+    pub(super) fn waiting(&self) -> usize {
+        let mut rest = &self.received[..];
+        let mut count = 0;
+        while let Some((length, after)) = rest.split_at_checked(4) {
+            let length = u32::from_be_bytes(length.try_into().expect("four bytes")) as usize;
+            let Some(next) = after.get(length..) else {
+                break;
+            };
+            rest = next;
+            count += 1;
+        }
+        count
+    }
+
     pub(super) fn discard(&mut self) {
         self.received.clear();
     }

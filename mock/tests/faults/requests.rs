@@ -77,6 +77,40 @@ fn any_one_of_five_in_flight_can_be_picked() {
 }
 
 #[test]
+fn a_request_that_gathers_waits_for_so_many_more() {
+    let cluster = cluster();
+    let mut client = Client::to(&cluster, 1);
+    cluster.inject(on_produce(Fault::Gather(4)).times(1));
+    client.send(PRODUCE, &produce(&[0]));
+    // Half of the last one is no request.
+    let more = frame(METADATA, 2, &metadata()).repeat(4);
+    let (all_but_some, some) = more.split_at(more.len() - 5);
+    client.send_bytes(all_but_some);
+    settle(&cluster);
+    client.assert_waits();
+    assert_eq!(stored(&cluster, 0), 0);
+    client.send_bytes(some);
+    assert_eq!(next_code(&mut client), (1, 0));
+    for _ in 0..4 {
+        assert_eq!(client.answer::<MetadataRequest>(METADATA).0, 2);
+    }
+    // Only the one gathers.
+    client.produce(&[0]);
+}
+
+#[test]
+fn withdrawn_a_request_gathers_no_more() {
+    let cluster = cluster();
+    let mut client = Client::to(&cluster, 1);
+    let fault = cluster.inject(on_produce(Fault::Gather(1)));
+    let sent = client.send(PRODUCE, &produce(&[0]));
+    settle(&cluster);
+    client.assert_waits();
+    cluster.withdraw(fault);
+    assert_eq!(next_code(&mut client), (sent, 0));
+}
+
+#[test]
 fn each_rule_counts_what_it_matches() {
     let cluster = cluster();
     let mut client = Client::to(&cluster, 1);
