@@ -1,8 +1,8 @@
 //! The C interface of event-kafka: `libevent_kafka`, whose header `event_kafka.h` is made from
 //! this crate (`tests/header.rs`) and is its documentation.
 //!
-//! The only crate with `unsafe` code. All of it is where C's pointers come in or go out, and in the
-//! page that knows a fork. Every entry runs in [`error::call`]: it refuses to work in a forked
+//! The only crate with `unsafe` code. All of it is where C's pointers come in or go out, in the page
+//! that knows a fork, and below [`shared`], the memory that forked processes have in common. Every entry runs in [`error::call`]: it refuses to work in a forked
 //! child and lets no panic out. Handles are numbers that are looked up ([`handle`]), so a stale one
 //! is an error and never an address.
 
@@ -17,5 +17,7 @@ mod pointer;
 mod producer;
 mod publish;
 mod reports;
+#[allow(dead_code, reason = "what C will call is built upon it")]
+mod shared;
 mod text;
 mod version;

@@ -1,0 +1,276 @@
+//! All together, across processes.
+
+use std::time::Duration;
+
+use event_kafka::{Header, Record};
+use nix::sys::signal::{Signal, raise};
+use nix::sys::wait::waitpid;
+use nix::unistd::{ForkResult, Pid, fork};
+
+use super::area::{Area, Sizes};
+use super::host::Refusal;
+use super::lane::LaneError;
+use super::process::Process;
+use super::record::{Message, SocketId};
+use super::worker::{AttachError, Worker, WorkerCounters};
+
+const SMALL: Sizes = Sizes {
+    lanes: 2,
+    lane_bytes: 4096,
+};
+const QUANTUM: usize = 1024;
+
+#[test]
+fn a_message_arrives_with_all_its_parts() {
+    let (area, mut worker) = attached();
+    let headers = [
+        Header {
+            name: "none",
+            value: None,
+        },
+        Header {
+            name: "näme",
+            value: Some(b"\0"),
+        },
+    ];
+    let message = Message {
+        socket: SocketId {
+            slot: 3,
+            generation: 9,
+        },
+        route: 7,
+        record: Record::new("INVITE")
+            .key("call")
+            .headers(&headers)
+            .partition(5)
+            .timestamp(1_700_000_000_123)
+            .opaque(u64::MAX),
+    };
+    area.publish(&message, Duration::ZERO).unwrap();
+    let tombstone = Message {
+        record: Record::tombstone(),
+        ..message
+    };
+    area.publish(&tombstone, Duration::ZERO).unwrap();
+    let empty = Message {
+        record: Record::new("").key(""),
+        ..message
+    };
+    area.publish(&empty, Duration::ZERO).unwrap();
+
+    let mut seen = 0;
+    let count = worker.serve(QUANTUM, |asker, found| {
+        assert_eq!(asker.process, Process::this());
+        let sent = [&message, &tombstone, &empty][seen];
+        assert_eq!(format!("{found:?}"), format!("{sent:?}"));
+        seen += 1;
+    });
+    assert_eq!((count, seen), (3, 3));
+    assert_eq!(worker.serve(QUANTUM, |_, _| ()), 0);
+}
+
+#[test]
+fn a_value_written_in_place_is_as_long_as_it_became() {
+    let (area, mut worker) = attached();
+    let message = message(1);
+    let mut lane = area.lane().unwrap();
+    lane.draft(&message, 1000).unwrap().value().fill(b'x');
+    let mut draft = lane.draft(&message, 1000).unwrap();
+    draft.value()[..4].copy_from_slice(b"abcd");
+    draft.commit(Some(4));
+    lane.draft(&message, 1000).unwrap().commit(None);
+    drop(lane);
+    let mut values = Vec::new();
+    worker.serve(QUANTUM, |_, found| {
+        values.push(found.record.value.map(<[u8]>::to_vec));
+    });
+    assert_eq!(values, [Some(b"abcd".to_vec()), None]);
+}
+
+#[test]
+fn a_full_lane_refuses_and_one_that_waits_gets_the_room() {
+    let (area, mut worker) = attached();
+    let full = Refusal::Lane(LaneError::Full);
+    while area.publish(&message(1), Duration::ZERO).is_ok() {}
+    let waited = area.publish(&message(1), Duration::from_millis(1));
+    assert_eq!(waited, Err(full));
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| area.publish(&message(2), Duration::from_secs(60)));
+        let mut last = 0;
+        while last != 2 {
+            worker.serve(QUANTUM, |_, found| last = found.record.opaque);
+        }
+        assert_eq!(waiting.join().unwrap(), Ok(()));
+    });
+}
+
+#[test]
+fn lanes_are_served_in_turn_and_no_longer_than_their_quantum() {
+    let area = Area::create(&SMALL).unwrap();
+    let publish = |opaque| {
+        for _ in 0..20 {
+            area.publish(&message(opaque), Duration::ZERO).unwrap();
+        }
+    };
+    publish(1);
+    in_child(|| publish(2));
+    let mut worker = Worker::attach(&area).unwrap();
+    let mut order = Vec::new();
+    while worker.serve(1, |_, found| order.push(found.record.opaque)) > 0 {}
+    order.truncate(6);
+    assert_eq!(order, [1, 2, 2, 1, 1, 2]);
+}
+
+#[test]
+fn the_lane_of_a_killed_process_is_emptied_and_given_to_another() {
+    let area = Area::create(&SMALL).unwrap();
+    let mut worker = Worker::attach(&area).unwrap();
+    for round in 0..5 {
+        for opaque in [1, 2] {
+            in_child(|| {
+                area.publish(&message(opaque), Duration::ZERO).unwrap();
+                // It dies with a message half written.
+                let mut lane = area.lane().unwrap();
+                let mut draft = lane.draft(&message(3), 10).unwrap();
+                draft.value().fill(b'x');
+                raise(Signal::SIGKILL).unwrap();
+            });
+        }
+        let lanes = area.publish(&message(4), Duration::ZERO);
+        assert_eq!(lanes, Err(Refusal::NoLane { lanes: 2 }), "{round}");
+        let mut seen = Vec::new();
+        while worker.counters().reclaimed < 2 * (round + 1) {
+            worker.sleep(None).unwrap();
+            worker.serve(QUANTUM, |_, found| seen.push(found.record.opaque));
+        }
+        seen.sort();
+        assert_eq!(seen, [1, 2], "{round}");
+    }
+}
+
+#[test]
+fn a_child_does_not_write_to_the_lane_of_its_parent() {
+    let (area, mut worker) = attached();
+    area.publish(&message(1), Duration::ZERO).unwrap();
+    in_child(|| area.publish(&message(2), Duration::ZERO).unwrap());
+    let mut seats = Vec::new();
+    worker.serve(QUANTUM, |asker, found| {
+        seats.push((asker.seat, found.record.opaque));
+    });
+    assert_eq!(seats, [(0, 1), (1, 2)]);
+}
+
+#[test]
+fn a_child_publishes_though_a_thread_of_its_parent_held_the_lane() {
+    let (area, mut worker) = attached();
+    let lane = area.lane().unwrap();
+    in_child(|| area.publish(&message(2), Duration::ZERO).unwrap());
+    drop(lane);
+    assert_eq!(worker.serve(QUANTUM, |_, _| ()), 1);
+}
+
+#[test]
+fn a_worker_that_sleeps_is_woken_and_one_that_is_idle_sleeps_on() {
+    let (area, mut worker) = attached();
+    area.publish(&message(1), Duration::ZERO).unwrap();
+    while worker.serve(QUANTUM, |_, _| ()) > 0 {}
+    let woken = std::thread::scope(|scope| {
+        let woken = scope.spawn(|| {
+            let mut seen = 0;
+            while seen < 100 {
+                worker.sleep(None).unwrap();
+                seen += worker.serve(QUANTUM, |_, _| ());
+            }
+            worker
+        });
+        for _ in 0..100 {
+            area.publish(&message(1), Duration::from_secs(60)).unwrap();
+        }
+        woken.join().unwrap()
+    });
+    let mut worker = woken;
+    // What the last messages rang.
+    worker.sleep(Some(Duration::ZERO)).unwrap();
+    let naps = worker.counters().naps;
+    worker.sleep(Some(Duration::from_millis(20))).unwrap();
+    assert_eq!(worker.counters().naps, naps + 1);
+}
+
+#[test]
+fn there_is_one_worker_and_another_goes_on_where_it_died() {
+    let area = Area::create(&SMALL).unwrap();
+    for opaque in [1, 2] {
+        area.publish(&message(opaque), Duration::ZERO).unwrap();
+    }
+    in_child(|| {
+        let mut worker = Worker::attach(&area).unwrap();
+        worker.serve(1, |_, found| assert_eq!(found.record.opaque, 1));
+        raise(Signal::SIGKILL).unwrap();
+    });
+    let mut worker = Worker::attach(&area).unwrap();
+    let pid = Process::this().pid().as_raw();
+    let second = Worker::attach(&area).unwrap_err();
+    assert_eq!(second, AttachError::Attached { pid });
+    let mut seen = Vec::new();
+    worker.serve(QUANTUM, |_, found| seen.push(found.record.opaque));
+    assert_eq!(seen, [2]);
+    drop(worker);
+    Worker::attach(&area).unwrap();
+}
+
+#[test]
+fn nonsense_in_one_lane_is_counted_and_the_others_go_on() {
+    let (area, mut worker) = attached();
+    area.publish(&message(1), Duration::ZERO).unwrap();
+    in_child(|| {
+        let lane = area.lane().unwrap();
+        drop(lane);
+        area.seats()[1].lane.scribble(17, 0);
+        area.publish(&message(2), Duration::ZERO).unwrap();
+    });
+    let mut seen = Vec::new();
+    while worker.counters().reclaimed == 0 {
+        worker.sleep(None).unwrap();
+        worker.serve(QUANTUM, |_, found| seen.push(found.record.opaque));
+    }
+    assert_eq!(seen, [1]);
+    let WorkerCounters { taken, broken, .. } = worker.counters();
+    assert_eq!((taken, broken), (1, 1));
+}
+
+fn attached() -> (Area, Worker) {
+    let area = Area::create(&SMALL).unwrap();
+    let worker = Worker::attach(&area).unwrap();
+    (area, worker)
+}
+
+fn message(opaque: u64) -> Message<'static> {
+    Message {
+        record: Record::new("x").opaque(opaque),
+        ..Message::default()
+    }
+}
+
+/// Runs this in a forked child, to its end, which is success or SIGKILL.
+fn in_child(run: impl FnOnce()) {
+    let child = spawn(run);
+    let status = waitpid(child, None).unwrap();
+    use nix::sys::wait::WaitStatus::{Exited, Signaled};
+    assert!(
+        matches!(status, Exited(_, 0) | Signaled(_, Signal::SIGKILL, _)),
+        "{status:?}"
+    );
+}
+
+fn spawn(run: impl FnOnce()) -> Pid {
+    // SAFETY: the child runs code that wants no lock but malloc's, which glibc frees in it.
+    match unsafe { fork() }.unwrap() {
+        ForkResult::Parent { child } => child,
+        ForkResult::Child => {
+            let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+            let code = i32::from(ended.is_err());
+            // SAFETY: nothing of the parent's is run at the end.
+            unsafe { nix::libc::_exit(code) }
+        }
+    }
+}
