@@ -9,6 +9,7 @@ mod faults;
 mod fuzz;
 mod golden;
 mod install;
+mod librdkafka;
 mod plants;
 mod sim;
 mod steps;
@@ -29,11 +30,16 @@ usage: cargo xtask COMMAND
   fuzz [--seconds S] [TARGET]
                        the fuzz targets, one after another, 60 s each unless told otherwise
   bench                what publishing costs its caller, in time and in instructions
-  chaos [--minutes M | --messages N] [--rate R] [--seed S] [--only kill|pause|stop]
-        [--idempotent] [--kafka VERSION]
+  chaos [--minutes M | --messages N] [--rate R] [--seed S]
+        [--only kill|pause|stop|all-down|producer] [--idempotent] [--beside librdkafka]
+        [--kafka VERSION]
                        publishes to three nodes that are killed, paused and stopped in turn, and
                        accounts for every message; 2 minutes at 5000/s unless told otherwise; with
-                       --idempotent no message may be there twice, or behind a later one
+                       --only all-down all nodes are killed for a minute, and what waited must be
+                       delivered within 10 s after every partition has a leader again; with
+                       --only producer the publisher is killed and another goes on; with --idempotent
+                       no message may be there twice, or behind a later one; with --beside
+                       librdkafka 2.16.0 (it needs Python) publishes the same to a topic of its own
   faults [--seconds S] [--only NAME | --pairs N [--seed S]] [--at-once N]
                        the producer under every fault of the mock broker, as a table: what becomes of
                        messages, and what it costs; 30 s each unless told otherwise
@@ -129,6 +135,7 @@ fn run_chaos(arguments: &mut Arguments) -> Result<()> {
         seed: arguments.value("--seed")?.unwrap_or_else(any_seed),
         only: arguments.value("--only")?,
         idempotent: arguments.flag("--idempotent"),
+        beside: arguments.value("--beside")?,
     };
     arguments.finish()?;
     if minutes.is_some() && messages.is_some() {

@@ -6,72 +6,109 @@ use std::fmt;
 use std::time::Duration;
 
 use super::message::call;
-use super::publisher::{Line, Published};
+use super::publisher::{Line, Published, due};
 use super::read_back::Entry;
 use super::report::Outcome;
+
+/// Within which time what waited is to be delivered after every partition has a leader again.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// The result: promises that were broken, and figures.
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
-    broken: Vec<Broken>,
-    fed: u64,
-    delivered: u64,
+    pub(super) broken: Vec<Broken>,
+    pub(super) fed: u64,
+    pub(super) delivered: u64,
     /// How many messages failed, by error.
-    failed: BTreeMap<String, u64>,
+    pub(super) failed: BTreeMap<String, u64>,
     /// Failed messages that are in the log all the same.
-    failed_in_log: u64,
-    in_log: u64,
+    pub(super) failed_in_log: u64,
+    /// Messages without a report since the process that was to publish them was killed.
+    pub(super) cut_off: u64,
+    /// Those of them that are in the log.
+    pub(super) cut_off_in_log: u64,
+    pub(super) in_log: u64,
+    /// Delivered messages that are not in the log.
+    pub(super) lost: u64,
     /// Copies beyond the first: allowed as long as batches carry no sequence numbers.
-    duplicates: u64,
+    pub(super) duplicates: u64,
     /// Messages behind a later one of their call, counting only first copies of what was delivered:
     /// allowed, as duplicates are, while several requests for a partition may be on their way.
-    out_of_order: u64,
+    pub(super) out_of_order: u64,
+    /// The fewest and the most reports that a message has, but for those that were cut off.
+    pub(super) reports: (u32, u32),
     /// The longest of the whole.
-    stall: Stall,
-    /// The longest of one partition, while others may go on.
-    partition_stall: (i32, Stall),
+    pub(super) stall: Stall,
+    /// The longest of each partition, while others may go on.
+    pub(super) partition_stalls: BTreeMap<i32, Stall>,
+    /// One for each time that all nodes were down.
+    pub(super) drains: Vec<Drain>,
     /// How long each delivery took, in microseconds, sorted.
     latencies: Vec<u64>,
 }
 
 /// A promise and the cases in which it was broken.
 #[derive(Debug)]
-struct Broken {
+pub(super) struct Broken {
     promise: &'static str,
     cases: Vec<String>,
 }
 
 /// A time without a report of delivery.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Stall {
+pub(super) struct Stall {
     begin: Duration,
-    length: Duration,
+    pub(super) length: Duration,
+}
+
+/// What became of all that was due when every partition had a leader again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Drain {
+    /// Messages that waited.
+    pub(super) waiting: u64,
+    /// How long until they were delivered; `None` if some never were.
+    pub(super) time: Option<Duration>,
 }
 
 /// What is known of one message.
 #[derive(Debug, Default, Clone)]
 struct Message<'a> {
+    /// The first that was reported.
     outcome: Option<&'a Outcome>,
+    reports: u32,
+    /// Whether its process was killed.
+    may_be_cut_off: bool,
     /// How often it is in the log.
     copies: u64,
 }
 
 impl Accounts {
-    pub(super) fn draw_up(published: &Published, mut log: Vec<Entry>) -> Self {
+    /// The times are those when every partition had a leader again after all nodes were down.
+    pub(super) fn draw_up(
+        published: &Published,
+        mut log: Vec<Entry>,
+        recoveries: &[Duration],
+    ) -> Self {
         log.sort_unstable_by_key(at);
         let deliveries = Deliveries::of(&published.said);
         let mut accounts = Self {
             fed: published.fed,
             in_log: log.len() as u64,
             stall: deliveries.longest_stall(),
-            partition_stall: deliveries.longest_stall_of_partition(),
+            partition_stalls: deliveries.longest_stalls_of_partitions(),
             ..Self::default()
         };
         let mut messages: Vec<_> = (0..published.fed).map(|_| Message::default()).collect();
+        for n in published.killed.iter().cloned().flatten() {
+            if let Some(message) = numbered(&mut messages, n) {
+                message.may_be_cut_off = true;
+            }
+        }
         accounts.enter_reports(&mut messages, &published.said);
         accounts.enter_log(&mut messages, &log);
         accounts.compare(&messages, &log);
         accounts.check_end(published);
+        accounts.check_drains(published, recoveries);
         accounts
     }
 
@@ -105,12 +142,21 @@ impl Accounts {
                     continue;
                 }
             };
-            match numbered(messages, report.n) {
-                None => unknown.push(report.n.to_string()),
-                Some(message) if message.outcome.is_some() => doubled.push(report.n.to_string()),
-                Some(message) => message.outcome = Some(&report.outcome),
+            let Some(message) = numbered(messages, report.n) else {
+                unknown.push(report.n.to_string());
+                continue;
+            };
+            message.reports += 1;
+            if message.reports > 1 {
+                doubled.push(report.n.to_string());
+            } else {
+                message.outcome = Some(&report.outcome);
             }
         }
+        let counted = messages.iter().filter(|message| !message.is_cut_off());
+        let counts = counted.map(|message| message.reports);
+        let (fewest, most) = (counts.clone().min(), counts.max());
+        self.reports = (fewest.unwrap_or_default(), most.unwrap_or_default());
         self.expect_none("every line printed is a report", unreadable);
         self.expect_none("every report is of a message that was fed", unknown);
         self.expect_none("no message has two reports", doubled);
@@ -159,6 +205,10 @@ impl Accounts {
         for (n, message) in (0..).zip(messages) {
             let is_in_log = message.copies > 0;
             match message.outcome {
+                None if message.is_cut_off() => {
+                    self.cut_off += 1;
+                    self.cut_off_in_log += u64::from(is_in_log);
+                }
                 None => unreported.push(n.to_string()),
                 Some(Outcome::Delivered {
                     partition,
@@ -189,6 +239,7 @@ impl Accounts {
             }
         }
         self.latencies.sort_unstable();
+        self.lost = missing.len() as u64;
         self.expect_none("every message has a report", unreported);
         self.expect_none("every delivered message is in the log", missing);
         self.expect_none(
@@ -212,57 +263,29 @@ impl Accounts {
         );
     }
 
+    fn check_drains(&mut self, published: &Published, recoveries: &[Duration]) {
+        let drains = recoveries.iter().map(|at| Drain::after(*at, published));
+        self.drains = drains.collect();
+        let is_late = |drain: &&Drain| drain.time.is_none_or(|time| time > DRAIN_LIMIT);
+        let late = self.drains.iter().filter(is_late);
+        let late = late.map(Drain::to_string).collect();
+        self.expect_none(
+            "what waited is delivered within 10 s after every partition has a leader again",
+            late,
+        );
+    }
+
     fn expect_none(&mut self, promise: &'static str, cases: Vec<String>) {
         if !cases.is_empty() {
             self.broken.push(Broken { promise, cases });
         }
     }
 
-    fn latency(&self, part: f64) -> f64 {
+    /// How long deliveries took: of this part of them, at most so long, in seconds.
+    pub(super) fn latency(&self, part: f64) -> f64 {
         let last = self.latencies.len().saturating_sub(1);
         let position = (last as f64 * part) as usize;
         self.latencies.get(position).copied().unwrap_or_default() as f64 / 1e6
-    }
-}
-
-impl fmt::Display for Accounts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let failed: u64 = self.failed.values().sum();
-        writeln!(f, "{:>9}  messages fed", self.fed)?;
-        writeln!(f, "{:>9}  delivered", self.delivered)?;
-        writeln!(
-            f,
-            "{failed:>9}  failed, {} of them in the log",
-            self.failed_in_log
-        )?;
-        for (error, count) in &self.failed {
-            writeln!(f, "{count:>13}  {error}")?;
-        }
-        writeln!(f, "{:>9}  records in the log", self.in_log)?;
-        writeln!(f, "{:>9}  duplicates", self.duplicates)?;
-        writeln!(
-            f,
-            "{:>9}  behind a later message of their key",
-            self.out_of_order
-        )?;
-        let (partition, stall) = self.partition_stall;
-        writeln!(
-            f,
-            "longest stall: {} of all, {stall} of partition {partition}",
-            self.stall
-        )?;
-        let [half, most, all] = [0.5, 0.99, 1.0].map(|part| self.latency(part));
-        writeln!(
-            f,
-            "a delivery took {half:.3} s in the median, 99 % within {most:.3} s, all within {all:.3} s"
-        )?;
-        if self.is_in_order() {
-            return write!(
-                f,
-                "one report for each message, and all that was reported is in the log"
-            );
-        }
-        self.broken.iter().try_for_each(|broken| broken.fmt(f))
     }
 }
 
@@ -271,17 +294,49 @@ impl fmt::Display for Broken {
         const SHOWN: usize = 5;
         let Self { promise, cases } = self;
         let shown = &cases[..cases.len().min(SHOWN)];
-        writeln!(f, "BROKEN: {promise}; not so {} times", cases.len())?;
+        write!(f, "{promise}; not so {} times", cases.len())?;
         shown
             .iter()
-            .try_for_each(|case| writeln!(f, "{:>9}  {case}", ""))
+            .try_for_each(|case| write!(f, "\n{:>9}  {case}", ""))
     }
 }
 
 impl fmt::Display for Stall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (length, begin) = (self.length.as_secs_f64(), self.begin.as_secs_f64());
-        write!(f, "{length:.1} s (from {begin:.1} s on)")
+        write!(f, "{length:.1} s (at {begin:.1} s)")
+    }
+}
+
+impl fmt::Display for Drain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let waiting = self.waiting;
+        match self.time {
+            Some(time) => write!(f, "{waiting} in {:.1} s", time.as_secs_f64()),
+            None => write!(f, "{waiting}, not all"),
+        }
+    }
+}
+
+impl Drain {
+    fn after(at: Duration, published: &Published) -> Self {
+        let due = due(at, published.rate).min(published.messages);
+        let mut deliveries = vec![None; due as usize];
+        for line in &published.said {
+            if let Ok(report) = &line.report
+                && matches!(report.outcome, Outcome::Delivered { .. })
+                && let Some(delivery) = deliveries.get_mut(report.n as usize)
+            {
+                *delivery = Some(line.at);
+            }
+        }
+        let waits = |delivery: &&Option<Duration>| delivery.is_none_or(|time| time > at);
+        let mut all = deliveries.iter();
+        let last = all.try_fold(at, |last, delivery| Some(last.max((*delivery)?)));
+        Self {
+            waiting: deliveries.iter().filter(waits).count() as u64,
+            time: last.map(|last| last - at),
+        }
     }
 }
 
@@ -301,7 +356,7 @@ impl Deliveries {
         Stall::longest(self.0.iter().map(|(at, _)| *at))
     }
 
-    fn longest_stall_of_partition(&self) -> (i32, Stall) {
+    fn longest_stalls_of_partitions(&self) -> BTreeMap<i32, Stall> {
         let mut times: BTreeMap<i32, Vec<Duration>> = BTreeMap::new();
         for (at, partition) in &self.0 {
             times.entry(*partition).or_default().push(*at);
@@ -309,9 +364,7 @@ impl Deliveries {
         let stalls = times
             .into_iter()
             .map(|(partition, times)| (partition, Stall::longest(times.into_iter())));
-        stalls
-            .max_by_key(|(_, stall)| stall.length)
-            .unwrap_or_default()
+        stalls.collect()
     }
 }
 
@@ -326,6 +379,10 @@ impl Stall {
 }
 
 impl Message<'_> {
+    fn is_cut_off(&self) -> bool {
+        self.may_be_cut_off && self.outcome.is_none()
+    }
+
     fn is_delivered(&self) -> bool {
         matches!(self.outcome, Some(Outcome::Delivered { .. }))
     }
@@ -358,6 +415,7 @@ mod tests {
     struct Case {
         published: Published,
         log: Vec<Entry>,
+        recoveries: Vec<Duration>,
     }
 
     impl Case {
@@ -381,15 +439,21 @@ mod tests {
             });
             let published = Published {
                 messages,
+                rate: 1000,
                 fed: messages,
                 said: said.collect(),
+                killed: Vec::new(),
                 status: ExitStatus::from_raw(0),
             };
-            Self { published, log }
+            Self {
+                published,
+                log,
+                recoveries: Vec::new(),
+            }
         }
 
         fn accounts(&self) -> Accounts {
-            Accounts::draw_up(&self.published, self.log.clone())
+            Accounts::draw_up(&self.published, self.log.clone(), &self.recoveries)
         }
 
         /// The only promise that is broken, and in how many cases.
@@ -397,7 +461,7 @@ mod tests {
             let accounts = self.accounts();
             assert!(!accounts.is_in_order());
             let [Broken { promise, cases }] = &accounts.broken[..] else {
-                panic!("{accounts}");
+                panic!("{:?}", accounts.broken);
             };
             (promise, cases.len())
         }
@@ -450,9 +514,10 @@ mod tests {
     #[test]
     fn accounts_in_order_are_found_in_order() {
         let accounts = Case::new().accounts();
-        assert!(accounts.is_in_order(), "{accounts}");
+        assert!(accounts.is_in_order(), "{:?}", accounts.broken);
         assert_eq!(accounts.delivered, 2 * CALLS);
         assert_eq!((accounts.duplicates, accounts.out_of_order), (0, 0));
+        assert_eq!((accounts.lost, accounts.reports), (0, (1, 1)));
     }
 
     #[test]
@@ -460,6 +525,7 @@ mod tests {
         let mut case = Case::new();
         case.log.remove(17);
         assert_eq!(case.broken(), ("every delivered message is in the log", 1));
+        assert_eq!(case.accounts().lost, 1);
     }
 
     #[test]
@@ -476,6 +542,7 @@ mod tests {
         let mut case = Case::new();
         case.published.said.remove(17);
         assert_eq!(case.broken(), ("every message has a report", 1));
+        assert_eq!(case.accounts().reports, (0, 1));
     }
 
     #[test]
@@ -483,6 +550,7 @@ mod tests {
         let mut case = Case::new();
         case.say(Ok(delivered(17, &case.log[17].clone())));
         assert_eq!(case.broken(), ("no message has two reports", 1));
+        assert_eq!(case.accounts().reports, (1, 2));
     }
 
     #[test]
@@ -507,7 +575,7 @@ mod tests {
 
         case.log.remove(18);
         let accounts = case.accounts();
-        assert!(accounts.is_in_order(), "{accounts}");
+        assert!(accounts.is_in_order(), "{:?}", accounts.broken);
         assert_eq!(accounts.failed["_MSG_TIMED_OUT"], 2);
         assert_eq!(accounts.failed_in_log, 1);
     }
@@ -547,7 +615,7 @@ mod tests {
         case.store_again(17);
         case.store_again(17);
         let accounts = case.accounts();
-        assert!(accounts.is_in_order(), "{accounts}");
+        assert!(accounts.is_in_order(), "{:?}", accounts.broken);
         assert_eq!((accounts.duplicates, accounts.out_of_order), (2, 0));
     }
 
@@ -559,7 +627,7 @@ mod tests {
         case.published.said[first].report = Ok(delivered(17, &case.log[second]));
         case.published.said[second].report = Ok(delivered(CALLS + 17, &case.log[first]));
         let accounts = case.accounts();
-        assert!(accounts.is_in_order(), "{accounts}");
+        assert!(accounts.is_in_order(), "{:?}", accounts.broken);
         assert_eq!(accounts.out_of_order, 1);
     }
 
@@ -568,7 +636,7 @@ mod tests {
         let mut case = Case::new();
         let mut accounts = case.accounts();
         accounts.demand_once_and_in_order();
-        assert!(accounts.is_in_order(), "{accounts}");
+        assert!(accounts.is_in_order(), "{:?}", accounts.broken);
 
         case.store_again(17);
         let (first, second) = (18, CALLS_AS_INDEX + 18);
@@ -615,9 +683,81 @@ mod tests {
 
         let accounts = case.accounts();
         assert!(accounts.stall.length < Duration::from_millis(5));
-        let (partition, stall) = accounts.partition_stall;
-        assert_eq!((partition, stall.begin + stall.length), (1, end));
+        let stall = accounts.partition_stalls[&1];
+        assert_eq!(stall.begin + stall.length, end);
         assert!(stall.begin < begin);
+        for other in [0, 2] {
+            assert!(accounts.partition_stalls[&other].length < Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn what_a_killed_process_did_not_report_is_nobodys_promise() {
+        let mut case = Case::new();
+        case.published.killed.push(0..100);
+        case.published.said.drain(90..100);
+        // One of them has not even reached the log.
+        case.log.remove(95);
+        let accounts = case.accounts();
+        assert!(accounts.is_in_order(), "{:?}", accounts.broken);
+        assert_eq!((accounts.cut_off, accounts.cut_off_in_log), (10, 9));
+        assert_eq!(accounts.reports, (1, 1));
+    }
+
+    #[test]
+    fn what_a_killed_process_did_report_is_a_promise() {
+        let mut case = Case::new();
+        case.published.killed.push(0..100);
+        case.log.remove(17);
+        assert_eq!(case.broken(), ("every delivered message is in the log", 1));
+    }
+
+    #[test]
+    fn what_the_process_after_a_killed_one_does_not_report_is_found() {
+        let mut case = Case::new();
+        case.published.killed.push(0..100);
+        case.published.said.remove(100);
+        assert_eq!(case.broken(), ("every message has a report", 1));
+    }
+
+    /// Deliveries after the first 100 come so much later, and at the 150th, which would be due at
+    /// 150 ms, all partitions have leaders.
+    fn outage(late: Duration) -> Case {
+        let mut case = Case::new();
+        for line in &mut case.published.said[100..] {
+            line.at += late;
+        }
+        case.recoveries = vec![Duration::from_millis(150)];
+        case
+    }
+
+    #[test]
+    fn what_waited_when_leaders_were_back_has_ten_seconds() {
+        let in_time = outage(Duration::from_millis(10_001)).accounts();
+        assert!(in_time.is_in_order(), "{:?}", in_time.broken);
+        let drain = Drain {
+            waiting: 50,
+            time: Some(Duration::from_secs(10)),
+        };
+        assert_eq!(in_time.drains, [drain]);
+
+        let promise =
+            "what waited is delivered within 10 s after every partition has a leader again";
+        let late = outage(Duration::from_millis(10_002));
+        assert_eq!(late.broken(), (promise, 1));
+    }
+
+    #[test]
+    fn what_failed_after_an_outage_was_not_drained() {
+        let mut case = outage(Duration::from_secs(1));
+        case.fail(120, true);
+        let (promise, cases) = case.broken();
+        assert!(promise.starts_with("what waited is delivered"), "{promise}");
+        assert_eq!(cases, 1);
+        let [Drain { waiting, time }] = case.accounts().drains[..] else {
+            panic!("one drain");
+        };
+        assert_eq!((waiting, time), (50, None));
     }
 
     #[test]

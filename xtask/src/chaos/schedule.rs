@@ -1,23 +1,38 @@
-//! Which node is disturbed how, for how long, and what calm comes before: drawn by a seed.
+//! What is done to the nodes or to the publishers, for how long, and what calm comes before: drawn by
+//! a seed.
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 use std::time::Duration;
 
 use fastrand::Rng;
 
-/// How a node is disturbed.
+/// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// SIGKILL, then a restart.
+    /// SIGKILL to a node, then a restart.
     Kill,
-    /// SIGSTOP, then SIGCONT.
+    /// SIGSTOP to a node, then SIGCONT.
     Pause,
-    /// SIGTERM, which moves leaders away first, then a restart.
+    /// SIGTERM to a node, which moves leaders away first, then a restart.
     Stop,
+    /// SIGKILL to all nodes, then a restart of them all.
+    AllDown,
+    /// SIGKILL to the publishers, then others that go on where they were.
+    Producer,
 }
 
-const ALL: [Kind; 3] = [Kind::Kill, Kind::Pause, Kind::Stop];
+const ALL: [Kind; 5] = [
+    Kind::Kill,
+    Kind::Pause,
+    Kind::Stop,
+    Kind::AllDown,
+    Kind::Producer,
+];
+
+/// What is drawn from unless only one kind is wanted: what a cluster of three has to bear.
+const OF_A_NODE: [Kind; 3] = [Kind::Kill, Kind::Pause, Kind::Stop];
 
 impl Kind {
     fn name(self) -> &'static str {
@@ -25,6 +40,25 @@ impl Kind {
             Self::Kill => "kill",
             Self::Pause => "pause",
             Self::Stop => "stop",
+            Self::AllDown => "all-down",
+            Self::Producer => "producer",
+        }
+    }
+
+    /// How long all is left as it is before.
+    fn calm(self) -> Range<u64> {
+        match self {
+            // Time to drain what the last one left.
+            Self::AllDown => 10_000..15_000,
+            _ => 1_000..5_000,
+        }
+    }
+
+    fn outage(self) -> Range<u64> {
+        match self {
+            Self::AllDown => 60_000..60_001,
+            // On both sides of 3 s, after which the others give a silent node up.
+            _ => 500..7_000,
         }
     }
 }
@@ -50,12 +84,13 @@ pub(super) struct Act {
     /// How long all is left as it is.
     pub(super) calm: Duration,
     pub(super) kind: Kind,
+    /// Whom it hits, if it hits one node.
     pub(super) node: i32,
-    /// How long until the node is brought back.
+    /// How long until what was disturbed is brought back.
     pub(super) outage: Duration,
 }
 
-/// Disturbances without end. One node at a time, and every node in each round.
+/// Disturbances without end, one at a time. Every node has its turn in each round.
 #[derive(Debug)]
 pub(super) struct Schedule {
     rng: Rng,
@@ -69,7 +104,7 @@ impl Schedule {
     pub(super) fn new(seed: u64, only: Option<Kind>, nodes: &[i32]) -> Self {
         Self {
             rng: Rng::with_seed(seed),
-            kinds: only.map_or(ALL.to_vec(), |only| vec![only]),
+            kinds: only.map_or(OF_A_NODE.to_vec(), |only| vec![only]),
             nodes: nodes.to_vec(),
             round: Vec::new(),
         }
@@ -83,8 +118,7 @@ impl Schedule {
         self.round.pop()
     }
 
-    /// On both sides of 3 s, after which the others give a silent node up.
-    fn duration(&mut self, milliseconds: std::ops::Range<u64>) -> Duration {
+    fn duration(&mut self, milliseconds: Range<u64>) -> Duration {
         Duration::from_millis(self.rng.u64(milliseconds))
     }
 }
@@ -93,11 +127,12 @@ impl Iterator for Schedule {
     type Item = Act;
 
     fn next(&mut self) -> Option<Act> {
+        let kind = *self.rng.choice(&self.kinds)?;
         Some(Act {
-            calm: self.duration(1000..5000),
-            kind: *self.rng.choice(&self.kinds)?,
+            calm: self.duration(kind.calm()),
+            kind,
             node: self.next_node()?,
-            outage: self.duration(500..7000),
+            outage: self.duration(kind.outage()),
         })
     }
 }
@@ -126,10 +161,26 @@ mod tests {
     }
 
     #[test]
-    fn all_kinds_occur_unless_only_one_is_wanted() {
+    fn all_that_a_cluster_has_to_bear_occurs_unless_only_one_kind_is_wanted() {
+        let drawn = acts(7, None);
         for kind in ALL {
-            assert!(acts(7, None).iter().any(|act| act.kind == kind), "{kind:?}");
+            let occurs = drawn.iter().any(|act| act.kind == kind);
+            assert_eq!(occurs, OF_A_NODE.contains(&kind), "{kind:?}");
             assert!(acts(7, Some(kind)).iter().all(|act| act.kind == kind));
         }
+    }
+
+    #[test]
+    fn all_nodes_are_down_for_a_minute() {
+        let mut acts = acts(7, Some(Kind::AllDown)).into_iter();
+        assert!(acts.all(|act| act.outage == Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn a_kind_is_known_by_the_name_that_it_prints() {
+        for kind in ALL {
+            assert_eq!(kind.to_string().parse(), Ok(kind));
+        }
+        assert_eq!("kil".parse::<Kind>(), Err(()));
     }
 }

@@ -1,7 +1,6 @@
 //! `cargo xtask golden WHAT`: asks librdkafka itself, and writes its answers down for the tests that
 //! compare with them.
 
-mod librdkafka;
 mod partitioners;
 mod properties;
 

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use xtask::{Error, Result, workspace_root};
 
-use super::librdkafka::{self, Librdkafka};
 use crate::command::output_for;
+use crate::librdkafka::{self, Librdkafka};
 
 #[path = "../../../engine/src/accumulator/partitioner/golden_keys.rs"]
 mod golden_keys;

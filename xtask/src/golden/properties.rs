@@ -4,8 +4,8 @@ use std::process::Command;
 
 use xtask::{Result, workspace_root};
 
-use super::librdkafka::{self, Librdkafka};
 use crate::command::run;
+use crate::librdkafka::{self, Librdkafka};
 
 const SCRIPT: &str = "xtask/src/golden/properties.py";
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustix::process::Signal;
 
 use super::layout::Layout;
+use super::leaders::Leaders;
 use super::options::Options;
 use super::process::Supervised;
 use super::version::Version;
@@ -119,6 +120,21 @@ impl Cluster {
         self.stop(id)?;
         self.node(id)?.spawn()?;
         self.wait_until_ready()
+    }
+
+    /// Starts all nodes that are stopped, at the same time, and waits as [`Self::restart`] does.
+    pub fn restart_stopped(&mut self) -> Result<()> {
+        let nodes = self.nodes.iter_mut();
+        for node in nodes.filter(|node| node.process.is_none()) {
+            node.spawn()?;
+        }
+        self.wait_until_ready()
+    }
+
+    /// Finds out who leads, without holding the cluster.
+    pub fn leaders(&self) -> Leaders {
+        let layouts = self.nodes.iter().map(|node| &node.layout);
+        Leaders::new(layouts.map(|node| (node.id, node.address())))
     }
 
     fn node(&mut self, id: i32) -> Result<&mut Node> {

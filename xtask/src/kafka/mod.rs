@@ -9,14 +9,17 @@ mod cluster;
 mod hands_on;
 mod jars;
 mod layout;
+mod leaders;
 mod options;
 mod ports;
 mod process;
 mod ready;
+mod requests;
 mod storage;
 mod version;
 
 pub use cluster::Cluster;
 pub use hands_on::{NodeCommand, UpOptions, command_node, down, up};
+pub use leaders::Leaders;
 pub use options::Options;
 pub use version::{KAFKA_VERSION, Version};

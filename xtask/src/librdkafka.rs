@@ -8,17 +8,19 @@ use xtask::{Error, Result, workspace_root};
 
 use crate::command::run;
 
-/// It contains librdkafka 2.16.0.
+/// What the package contains.
+pub(crate) const NAME: &str = "librdkafka 2.16.0";
+
 const PACKAGE: &str = "confluent-kafka==2.16.1";
 
 /// A Python, and the shared library for it to load.
-pub(super) struct Librdkafka {
-    pub(super) python: PathBuf,
-    pub(super) library: PathBuf,
+pub(crate) struct Librdkafka {
+    pub(crate) python: PathBuf,
+    pub(crate) library: PathBuf,
 }
 
 /// Installs it below `target` unless it is there.
-pub(super) fn install() -> Result<Librdkafka> {
+pub(crate) fn install() -> Result<Librdkafka> {
     let folder = workspace_root().join("target/librdkafka");
     let python = folder.join("bin/python3");
     if find(&folder).is_none() {
