@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use crate::config::{Config, ConfigError, Finished};
 use crate::driver::{Driver, Rouser, wait_for};
-use crate::settings::TopicSettings;
+use crate::settings::{Settings, TopicSettings};
 use crate::topic_name::{TopicNameError, check_topic_name};
 use crate::{Balance, FatalError, ReportMode, Reports, Room, Topic};
 
@@ -81,16 +81,7 @@ impl ProducerBuilder {
         }
         settings.reports = self.report_mode.unwrap_or(settings.reports);
         settings.report_records = self.report_records;
-        let accumulator = Accumulator::new(settings, fastrand::u64(..));
-        let driver = Driver::start(&accumulator).map_err(StartError::System)?;
-        Ok(Producer {
-            shared: Arc::new(Shared {
-                accumulator,
-                rouser: driver.rouser(),
-                driver: Mutex::new(Some(driver)),
-            }),
-            topic_settings,
-        })
+        Producer::start(settings, topic_settings)
     }
 }
 
@@ -116,14 +107,40 @@ impl Producer {
         ProducerBuilder::default()
     }
 
+    /// One whose settings are complete.
+    pub(crate) fn start(
+        settings: Settings,
+        topic_settings: TopicSettings,
+    ) -> Result<Self, StartError> {
+        let accumulator = Accumulator::new(settings, fastrand::u64(..));
+        let driver = Driver::start(&accumulator).map_err(StartError::System)?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                accumulator,
+                rouser: driver.rouser(),
+                driver: Mutex::new(Some(driver)),
+            }),
+            topic_settings,
+        })
+    }
+
     /// A topic, with the topic properties that the producer was given. Its partitions are looked
     /// up at once; messages may be published before they are known.
     ///
     /// # Errors
     /// A name that no broker accepts.
     pub fn topic(&self, name: &str) -> Result<Topic, TopicNameError> {
+        self.topic_with(name, &self.topic_settings)
+    }
+
+    /// A topic with properties of its own.
+    pub(crate) fn topic_with(
+        &self,
+        name: &str,
+        settings: &TopicSettings,
+    ) -> Result<Topic, TopicNameError> {
         check_topic_name(name)?;
-        let (topic, wake) = self.shared.accumulator.topic(name, &self.topic_settings);
+        let (topic, wake) = self.shared.accumulator.topic(name, settings);
         self.shared.rouser.rouse(wake);
         Ok(Topic::new(topic, Arc::clone(&self.shared)))
     }
@@ -164,14 +181,14 @@ impl Producer {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
-        let accumulator = &self.shared.accumulator;
-        self.shared.rouser.rouse(accumulator.begin_flush());
-        let held = || accumulator.balance().held;
-        let flushed = wait_for(accumulator.settled(), timeout, || {
-            (held() == 0).then_some(())
-        });
-        accumulator.end_flush();
-        flushed.ok_or_else(|| FlushError { remaining: held() })
+        self.begin_flush().wait(timeout)
+    }
+
+    /// Sends without lingering for as long as the answer is kept.
+    pub(crate) fn begin_flush(&self) -> Flush<'_> {
+        let producer = &self.shared;
+        producer.rouser.rouse(producer.accumulator.begin_flush());
+        Flush { producer }
     }
 
     /// Fails messages without waiting for their delivery. Each gets its report.
@@ -264,6 +281,28 @@ impl Shared {
             .take()
             .map(Driver::close)
             .unwrap_or_default()
+    }
+}
+
+/// A flush that is under way until this is dropped.
+pub(crate) struct Flush<'a> {
+    producer: &'a Shared,
+}
+
+impl Flush<'_> {
+    pub(crate) fn wait(&self, timeout: Duration) -> Result<(), FlushError> {
+        let accumulator = &self.producer.accumulator;
+        let held = || accumulator.balance().held;
+        let flushed = wait_for(accumulator.settled(), timeout, || {
+            (held() == 0).then_some(())
+        });
+        flushed.ok_or_else(|| FlushError { remaining: held() })
+    }
+}
+
+impl Drop for Flush<'_> {
+    fn drop(&mut self) {
+        self.producer.accumulator.end_flush();
     }
 }
 

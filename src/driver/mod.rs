@@ -21,7 +21,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 pub(crate) use clock::SystemClock;
 use io_thread::Command;
-pub(crate) use wait::wait_for;
+pub(crate) use wait::{block_on, wait_for};
 
 /// A running I/O thread, from outside.
 #[derive(Debug)]

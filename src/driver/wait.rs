@@ -1,7 +1,7 @@
-//! How a thread waits for a signal of the engine.
+//! How a thread waits for what wakes tasks.
 
 use std::sync::Arc;
-use std::task::{Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
@@ -18,15 +18,25 @@ pub(crate) fn wait_for<T>(
     if found.is_some() {
         return found;
     }
+    let mut listener = signal.listener();
+    block_on(timeout, |context| {
+        listener.listen(context.waker());
+        look().map_or(Poll::Pending, Poll::Ready)
+    })
+}
+
+/// Blocks until `poll` is ready or `timeout` is over.
+pub(crate) fn block_on<T>(
+    timeout: Duration,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> Option<T> {
     // A timeout too long to be added up is none.
     let deadline = Instant::now().checked_add(timeout);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut listener = signal.listener();
+    let mut context = Context::from_waker(&waker);
     loop {
-        listener.listen(&waker);
-        let found = look();
-        if found.is_some() {
-            return found;
+        if let Poll::Ready(found) = poll(&mut context) {
+            return Some(found);
         }
         match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
             Some(Duration::ZERO) => return None,

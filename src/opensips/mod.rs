@@ -1,5 +1,5 @@
-//! What the OpenSIPS module `event_kafka` needs and C need not do: the grammar of its sockets and
-//! the payload of its events.
+//! What the OpenSIPS module `event_kafka` needs and C need not do: the grammar of its sockets, the
+//! registry of those that are in use, and the payload of its events.
 //!
 //! ```
 //! use event_kafka::config::Config;
@@ -32,10 +32,15 @@
 
 mod event_id;
 mod payload;
+mod registry;
 mod socket;
 
 pub use event_id::{EventId, EventIds};
 pub use payload::{Event, Params, Payload, Value};
+pub use registry::{
+    Registry, RegistryBuilder, SocketCounters, SocketKey, SocketPublishError, SocketReport,
+    SocketReports, SocketState, SocketStatus, SubscribeError, Subscription,
+};
 pub use socket::{
     BrokerId, BrokerIds, ConfigFile, KeySource, Members, Outside, ResolvedSocket, Socket,
     SocketError, SocketHeader, SocketNotice, SocketProblem, SocketProperty, SocketValue,

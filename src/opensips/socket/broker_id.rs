@@ -38,6 +38,12 @@ impl<'a> BrokerId<'a> {
         socket.warnings.extend(without_effect);
         Ok(Self { id, socket })
     }
+
+    /// The error of an ID that another has; `text` is what this was parsed from.
+    pub(in crate::opensips) fn taken(&self, text: &str) -> SocketError {
+        let position = super::offset_in(text, self.id);
+        SocketError::new(position, SocketProblem::IdTaken(self.id.into()))
+    }
 }
 
 /// The clusters that scripts publish to, each under an ID of its own.
@@ -54,11 +60,7 @@ impl<'a> BrokerIds<'a> {
     pub fn add(&mut self, text: &'a str) -> Result<&BrokerId<'a>, SocketError> {
         let broker = BrokerId::parse(text)?;
         if self.find(broker.id).is_some() {
-            let position = super::offset_in(text, broker.id);
-            return Err(SocketError::new(
-                position,
-                SocketProblem::IdTaken(broker.id.into()),
-            ));
+            return Err(broker.taken(text));
         }
         self.all.push(broker);
         Ok(&self.all[self.all.len() - 1])

@@ -40,6 +40,15 @@ impl<'a> KeySource<'a> {
         key.filter(|key| !key.is_empty())
     }
 
+    /// The same, without the text of the socket.
+    pub fn into_owned(self) -> KeySource<'static> {
+        match self {
+            Self::None => KeySource::None,
+            Self::CallId => KeySource::CallId,
+            Self::Param(name) => KeySource::Param(name.into_owned().into()),
+        }
+    }
+
     pub(super) fn read(value: SocketValue<'a>) -> Option<Self> {
         let text = value.literal()?;
         match &*text {
