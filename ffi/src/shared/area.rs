@@ -1,7 +1,7 @@
 //! The area: one mapping that is made before the host forks, and that all its processes use.
 //!
 //! ```text
-//! header | seats: who, and where it is in its lane | lanes: bytes
+//! header | seats: who, and where it is in its lane | sockets | their texts | lanes: bytes
 //! ```
 //!
 //! Sizes and places of things are kept by each process for itself: no process can make another one
@@ -19,7 +19,8 @@ use super::doorbell::Doorbell;
 use super::lane::Control;
 use super::local::Local;
 use super::mapping::{Mapping, Shareable};
-use super::memory::{Padded, UNIT};
+use super::memory::{Padded, UNIT, round_up};
+use super::sockets::Slot as SocketSlot;
 
 /// How large an area is. It takes memory as it is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,10 @@ pub(crate) struct Sizes {
     /// Bytes of each lane, rounded up to a power of two: 4 KiB to 1 GiB. A message takes at most
     /// half of it.
     pub(crate) lane_bytes: usize,
+    /// How many sockets there can be at a time, 1 to 65536.
+    pub(crate) sockets: usize,
+    /// Bytes of the longest text of a socket, rounded up to a multiple of 8: up to 1 MiB.
+    pub(crate) socket_bytes: usize,
 }
 
 /// The area, as each process inherits it. A clone is another reference.
@@ -68,6 +73,8 @@ pub(super) struct Header {
     /// The process that serves, as a [`super::process::Process`].
     pub(super) worker: Padded<AtomicU64>,
     pub(super) doorbell: Doorbell<AtomicU64>,
+    /// How often a socket was put into the table or closed.
+    pub(super) socket_changes: Padded<AtomicU64>,
 }
 
 /// What there is for each process.
@@ -89,6 +96,8 @@ unsafe impl Shareable for AtomicU64 {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Places {
     seats: usize,
+    sockets: usize,
+    socket_texts: usize,
     lanes: usize,
     end: NonZeroUsize,
 }
@@ -98,6 +107,8 @@ impl Default for Sizes {
         Self {
             lanes: 64,
             lane_bytes: 1 << 20,
+            sockets: 256,
+            socket_bytes: 2048,
         }
     }
 }
@@ -142,6 +153,23 @@ impl Area {
     }
 
     #[inline]
+    pub(super) fn socket_slots(&self) -> &[SocketSlot] {
+        let Places { sockets, .. } = self.0.places;
+        self.0.shared.array(sockets, self.0.sizes.sockets)
+    }
+
+    pub(super) fn socket_text(&self, slot: usize) -> &[AtomicU64] {
+        let Sizes {
+            sockets,
+            socket_bytes,
+            ..
+        } = self.0.sizes;
+        assert!(slot < sockets);
+        let start = self.0.places.socket_texts + slot * socket_bytes;
+        self.0.shared.array(start, socket_bytes / UNIT)
+    }
+
+    #[inline]
     pub(super) fn local(&self) -> &Local {
         &self.0.local
     }
@@ -167,8 +195,11 @@ impl Sizes {
     fn checked(self) -> Result<Self, AreaError> {
         within("lanes", self.lanes, 1, 4095)?;
         within("lane_bytes", self.lane_bytes, 4 << 10, 1 << 30)?;
+        within("sockets", self.sockets, 1, 1 << 16)?;
+        within("socket_bytes", self.socket_bytes, 1, 1 << 20)?;
         Ok(Self {
             lane_bytes: self.lane_bytes.next_power_of_two(),
+            socket_bytes: round_up(self.socket_bytes),
             ..self
         })
     }
@@ -189,19 +220,27 @@ fn within(what: &'static str, given: usize, least: usize, most: usize) -> Result
 impl Places {
     /// `None` if that is more than memory can be.
     fn of(sizes: &Sizes) -> Option<Self> {
-        let seats = page_after(size_of::<Header>())?;
-        let len = sizes.lanes.checked_mul(size_of::<Seat>())?;
-        let lanes = page_after(seats.checked_add(len)?)?;
-        let len = sizes.lanes.checked_mul(sizes.lane_bytes)?;
-        let end = page_after(lanes.checked_add(len)?)?;
+        let seats = after(0, 1, size_of::<Header>())?;
+        let sockets = after(seats, sizes.lanes, size_of::<Seat>())?;
+        let socket_texts = after(sockets, sizes.sockets, size_of::<SocketSlot>())?;
+        let lanes = after(socket_texts, sizes.sockets, sizes.socket_bytes)?;
+        let end = after(lanes, sizes.lanes, sizes.lane_bytes)?;
         let end = NonZeroUsize::new(end).filter(|end| isize::try_from(end.get()).is_ok())?;
-        Some(Self { seats, lanes, end })
+        Some(Self {
+            seats,
+            sockets,
+            socket_texts,
+            lanes,
+            end,
+        })
     }
 }
 
-fn page_after(offset: usize) -> Option<usize> {
+/// The page behind so many things of a size.
+fn after(start: usize, count: usize, size: usize) -> Option<usize> {
     const PAGE: usize = 4096;
-    offset.checked_next_multiple_of(PAGE)
+    let end = start.checked_add(count.checked_mul(size)?)?;
+    end.checked_next_multiple_of(PAGE)
 }
 
 fn eventfd() -> Result<EventFd, AreaError> {
@@ -241,8 +280,12 @@ mod tests {
         let sizes = Sizes {
             lanes: 2,
             lane_bytes: 5000,
+            socket_bytes: 30,
+            ..Sizes::default()
         };
-        assert_eq!(Area::create(&sizes).unwrap().sizes().lane_bytes, 8192);
+        let area = Area::create(&sizes).unwrap();
+        assert_eq!(area.sizes().lane_bytes, 8192);
+        assert_eq!(area.sizes().socket_bytes, 32);
         let none = Sizes { lanes: 0, ..sizes };
         let error = Area::create(&none).unwrap_err();
         assert_eq!(error.to_string(), "lanes is 0, and has to be 1 to 4095");
@@ -260,12 +303,16 @@ mod tests {
         let sizes = Sizes {
             lanes: 3,
             lane_bytes: 4096,
+            sockets: 5,
+            socket_bytes: 8,
         };
         let area = Area::create(&sizes).unwrap();
         let mut spans = vec![
             span(std::slice::from_ref(area.header())),
             span(area.seats()),
+            span(area.socket_slots()),
         ];
+        spans.extend((0..5).map(|slot| span(area.socket_text(slot))));
         spans.extend((0..3).map(|seat| span(area.lane_bytes(seat))));
         spans.sort();
         for pair in spans.windows(2) {

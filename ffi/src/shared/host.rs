@@ -9,7 +9,8 @@ use super::area::Area;
 use super::lane::{LaneError, Writer};
 use super::local::Lock;
 use super::process::Process;
-use super::record::{self, Message};
+use super::record::{self, Message, SocketId};
+use super::sockets::SocketState;
 
 /// The lane of this process. Its other threads wait meanwhile.
 #[derive(Debug)]
@@ -34,6 +35,10 @@ pub(crate) enum Refusal {
     NoLane {
         lanes: usize,
     },
+    /// The socket has as many messages as it may have.
+    SocketFull,
+    /// The socket was unsubscribed.
+    NoSocket,
 }
 
 impl Area {
@@ -124,11 +129,21 @@ impl<'a> Lane<'a> {
         message: &Message<'_>,
         most: usize,
     ) -> Result<Draft<'_, 'a>, Refusal> {
-        let draft = record::Draft::begin(&mut self.writer, message, most);
-        Ok(Draft {
-            area: self.area,
-            draft: draft.map_err(Refusal::Lane)?,
-        })
+        let begun = self.check(message.socket).and_then(|()| {
+            record::Draft::begin(&mut self.writer, message, most).map_err(Refusal::Lane)
+        });
+        let draft = begun.inspect_err(|_| self.area.sockets().count_refused(message.socket))?;
+        let area = self.area;
+        Ok(Draft { area, draft })
+    }
+
+    #[inline]
+    fn check(&self, socket: SocketId) -> Result<(), Refusal> {
+        match self.area.sockets().state(socket) {
+            Some(SocketState::Open) => Ok(()),
+            Some(SocketState::Full) => Err(Refusal::SocketFull),
+            Some(SocketState::Closing) | None => Err(Refusal::NoSocket),
+        }
     }
 }
 
@@ -153,7 +168,10 @@ impl Draft<'_, '_> {
 impl Refusal {
     /// Whether the same message may be taken a little later.
     pub(crate) fn may_pass(self) -> bool {
-        matches!(self, Self::Lane(LaneError::Full) | Self::NoLane { .. })
+        matches!(
+            self,
+            Self::Lane(LaneError::Full) | Self::NoLane { .. } | Self::SocketFull
+        )
     }
 }
 
@@ -165,6 +183,10 @@ impl fmt::Display for Refusal {
                 f,
                 "all {lanes} lanes are taken by other processes: make the area with more lanes"
             ),
+            Self::SocketFull => f.write_str(
+                "the socket has as many messages as it may have: its brokers lag behind",
+            ),
+            Self::NoSocket => f.write_str("the socket was unsubscribed"),
         }
     }
 }

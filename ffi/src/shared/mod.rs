@@ -17,6 +17,7 @@ mod mapping;
 mod memory;
 pub(crate) mod process;
 pub(crate) mod record;
+pub(crate) mod sockets;
 #[cfg(test)]
 mod tests;
 mod wire;

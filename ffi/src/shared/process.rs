@@ -25,6 +25,13 @@ impl Process {
         Self::new(pid, started(pid).unwrap_or(0))
     }
 
+    /// A process that never was.
+    #[cfg(test)]
+    pub(super) fn nobody() -> Self {
+        // No number is so high.
+        Self::new(Pid::from_raw((1 << PID_BITS) - 1), 0)
+    }
+
     fn new(pid: Pid, started: u64) -> Self {
         Self(started << PID_BITS | pid.as_raw() as u64)
     }

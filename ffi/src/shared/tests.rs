@@ -17,6 +17,14 @@ use super::worker::{AttachError, Worker, WorkerCounters};
 const SMALL: Sizes = Sizes {
     lanes: 2,
     lane_bytes: 4096,
+    sockets: 2,
+    socket_bytes: 64,
+};
+
+/// The first socket of an area.
+const SOCKET: SocketId = SocketId {
+    slot: 0,
+    generation: 1,
 };
 const QUANTUM: usize = 1024;
 
@@ -34,10 +42,7 @@ fn a_message_arrives_with_all_its_parts() {
         },
     ];
     let message = Message {
-        socket: SocketId {
-            slot: 3,
-            generation: 9,
-        },
+        socket: SOCKET,
         route: 7,
         record: Record::new("INVITE")
             .key("call")
@@ -106,7 +111,7 @@ fn a_full_lane_refuses_and_one_that_waits_gets_the_room() {
 
 #[test]
 fn lanes_are_served_in_turn_and_no_longer_than_their_quantum() {
-    let area = Area::create(&SMALL).unwrap();
+    let area = area();
     let publish = |opaque| {
         for _ in 0..20 {
             area.publish(&message(opaque), Duration::ZERO).unwrap();
@@ -123,7 +128,7 @@ fn lanes_are_served_in_turn_and_no_longer_than_their_quantum() {
 
 #[test]
 fn the_lane_of_a_killed_process_is_emptied_and_given_to_another() {
-    let area = Area::create(&SMALL).unwrap();
+    let area = area();
     let mut worker = Worker::attach(&area).unwrap();
     for round in 0..5 {
         for opaque in [1, 2] {
@@ -189,6 +194,7 @@ fn a_worker_that_sleeps_is_woken_and_one_that_is_idle_sleeps_on() {
         woken.join().unwrap()
     });
     let mut worker = woken;
+    assert!(worker.have_sockets_changed());
     // What the last messages rang.
     worker.sleep(Some(Duration::ZERO)).unwrap();
     let naps = worker.counters().naps;
@@ -197,8 +203,44 @@ fn a_worker_that_sleeps_is_woken_and_one_that_is_idle_sleeps_on() {
 }
 
 #[test]
+fn a_socket_that_takes_nothing_refuses_and_counts() {
+    let (area, mut worker) = attached();
+    let sockets = area.sockets();
+    let publish = || area.publish(&message(1), Duration::ZERO);
+    publish().unwrap();
+    sockets.set_full(SOCKET, true);
+    assert_eq!(publish(), Err(Refusal::SocketFull));
+    assert_eq!(sockets.counters(SOCKET).unwrap().refused, 1);
+    sockets.set_full(SOCKET, false);
+    publish().unwrap();
+    sockets.close(SOCKET);
+    assert_eq!(publish(), Err(Refusal::NoSocket));
+    sockets.remove(SOCKET);
+    assert_eq!(publish(), Err(Refusal::NoSocket));
+    assert_eq!(worker.serve(QUANTUM, |_, _| ()), 2);
+}
+
+#[test]
+fn the_worker_is_told_of_sockets() {
+    let (area, mut worker) = attached();
+    let told = |worker: &mut Worker| {
+        worker.sleep(None).unwrap();
+        let told = worker.have_sockets_changed();
+        assert!(!worker.have_sockets_changed());
+        told
+    };
+    assert!(told(&mut worker));
+    in_child(|| {
+        area.sockets().insert("host/other").unwrap();
+    });
+    assert!(told(&mut worker));
+    assert!(area.sockets().close(SOCKET));
+    assert!(told(&mut worker));
+}
+
+#[test]
 fn there_is_one_worker_and_another_goes_on_where_it_died() {
-    let area = Area::create(&SMALL).unwrap();
+    let area = area();
     for opaque in [1, 2] {
         area.publish(&message(opaque), Duration::ZERO).unwrap();
     }
@@ -238,16 +280,24 @@ fn nonsense_in_one_lane_is_counted_and_the_others_go_on() {
     assert_eq!((taken, broken), (1, 1));
 }
 
-fn attached() -> (Area, Worker) {
+/// With a socket.
+fn area() -> Area {
     let area = Area::create(&SMALL).unwrap();
+    assert_eq!(area.sockets().insert("host/topic"), Ok(SOCKET));
+    area
+}
+
+fn attached() -> (Area, Worker) {
+    let area = area();
     let worker = Worker::attach(&area).unwrap();
     (area, worker)
 }
 
 fn message(opaque: u64) -> Message<'static> {
     Message {
+        socket: SOCKET,
+        route: 0,
         record: Record::new("x").opaque(opaque),
-        ..Message::default()
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) struct Worker {
     poll: Epoll,
     /// The room of the record that is being looked at.
     record: Vec<u8>,
+    socket_changes: u64,
     counters: WorkerCounters,
 }
 
@@ -99,6 +100,7 @@ impl Worker {
             first: 0,
             poll,
             record: Vec::new(),
+            socket_changes: 0,
             counters: WorkerCounters::default(),
         })
     }
@@ -123,6 +125,12 @@ impl Worker {
         (self.counters.taken + self.counters.malformed - before) as usize
     }
 
+    /// Whether a socket was put into the table or closed since the last time that this was asked.
+    pub(crate) fn have_sockets_changed(&mut self) -> bool {
+        let changes = self.area.header().socket_changes.load(Ordering::Acquire);
+        changes != std::mem::replace(&mut self.socket_changes, changes)
+    }
+
     /// Has [`Self::sleep`] end when this becomes readable, too.
     pub(crate) fn also_wait_for(&self, fd: impl AsFd) -> Result<(), Errno> {
         self.poll
@@ -134,7 +142,7 @@ impl Worker {
     pub(crate) fn sleep(&mut self, at_most: Option<Duration>) -> Result<(), Errno> {
         let doorbell = &self.area.header().doorbell;
         doorbell.fall_asleep();
-        let slept = if is_anything_there(&self.area, &mut self.seats) {
+        let slept = if self.is_anything_there() {
             Ok(())
         } else {
             self.counters.naps += 1;
@@ -173,6 +181,17 @@ impl Worker {
             guest.has_ended = guest.process.is_some_and(|process| !process.is_alive());
         }
         Ok(())
+    }
+
+    fn is_anything_there(&mut self) -> bool {
+        let changes = self.area.header().socket_changes.load(Ordering::Acquire);
+        let mut seats = self.area.seats().iter().zip(&mut self.seats);
+        changes != self.socket_changes
+            || seats.any(|(seat, guest)| {
+                let owner = Process::from_word(seat.owner.load(Ordering::Acquire));
+                let has_more = owner.is_some() && guest.reader.is_ready(&seat.lane);
+                owner != guest.process || has_more || guest.has_ended
+            })
     }
 
     #[inline]
@@ -260,16 +279,6 @@ impl Worker {
         shared.owner.store(0, Ordering::Release);
         self.counters.reclaimed += 1;
     }
-}
-
-/// Whether a lane has something, or somebody came.
-fn is_anything_there(area: &Area, guests: &mut [Guest]) -> bool {
-    area.seats().iter().zip(guests).any(|(seat, guest)| {
-        let owner = Process::from_word(seat.owner.load(Ordering::Acquire));
-        owner != guest.process
-            || owner.is_some() && guest.reader.is_ready(&seat.lane)
-            || guest.has_ended
-    })
 }
 
 fn become_worker(area: &Area) -> Result<(), AttachError> {
