@@ -1,7 +1,8 @@
 //! The area: one mapping that is made before the host forks, and that all its processes use.
 //!
 //! ```text
-//! header | seats: who, and where it is in its lane | sockets | their texts | lanes: bytes
+//! header | seats: who, and where it is in its lane | sockets | their texts
+//! report slots: states | report slots: bytes | lanes: bytes
 //! ```
 //!
 //! Sizes and places of things are kept by each process for itself: no process can make another one
@@ -20,6 +21,7 @@ use super::lane::Control;
 use super::local::Local;
 use super::mapping::{Mapping, Shareable};
 use super::memory::{Padded, UNIT, round_up};
+use super::slots::Slots;
 use super::sockets::Slot as SocketSlot;
 
 /// How large an area is. It takes memory as it is used.
@@ -34,6 +36,12 @@ pub(crate) struct Sizes {
     pub(crate) sockets: usize,
     /// Bytes of the longest text of a socket, rounded up to a multiple of 8: up to 1 MiB.
     pub(crate) socket_bytes: usize,
+    /// How many batches of up to 16 reports can wait for their readers, 2 to 65536. As many as there
+    /// are processes, and some more, let all of them read at the same time.
+    pub(crate) report_slots: usize,
+    /// Bytes of a batch, rounded up to a multiple of 8: 1 KiB to 16 MiB. A report that is larger
+    /// lacks the end of its message.
+    pub(crate) report_bytes: usize,
 }
 
 /// The area, as each process inherits it. A clone is another reference.
@@ -48,6 +56,8 @@ struct Inner {
     local: Local,
     /// Wakes the worker.
     wake: EventFd,
+    /// Tell those who sit there of reports.
+    bells: Vec<EventFd>,
 }
 
 /// Why there is no area.
@@ -75,6 +85,8 @@ pub(super) struct Header {
     pub(super) doorbell: Doorbell<AtomicU64>,
     /// How often a socket was put into the table or closed.
     pub(super) socket_changes: Padded<AtomicU64>,
+    /// Where the worker waits for a free slot for reports.
+    pub(super) report_room: Doorbell<AtomicU64>,
 }
 
 /// What there is for each process.
@@ -98,6 +110,8 @@ struct Places {
     seats: usize,
     sockets: usize,
     socket_texts: usize,
+    report_states: usize,
+    reports: usize,
     lanes: usize,
     end: NonZeroUsize,
 }
@@ -109,6 +123,8 @@ impl Default for Sizes {
             lane_bytes: 1 << 20,
             sockets: 256,
             socket_bytes: 2048,
+            report_slots: 256,
+            report_bytes: 64 << 10,
         }
     }
 }
@@ -126,6 +142,9 @@ impl Area {
             local: Local::new()
                 .map_err(AreaError::system("detect forks (Linux 4.14 or newer can)"))?,
             wake: eventfd()?,
+            bells: (0..sizes.lanes)
+                .map(|_| eventfd())
+                .collect::<Result<_, _>>()?,
         })))
     }
 
@@ -169,6 +188,25 @@ impl Area {
         self.0.shared.array(start, socket_bytes / UNIT)
     }
 
+    pub(super) fn report_slots(&self) -> Slots<'_, AtomicU64, &[AtomicU64]> {
+        let Places {
+            report_states,
+            reports,
+            ..
+        } = self.0.places;
+        let Sizes {
+            report_slots,
+            report_bytes,
+            ..
+        } = self.0.sizes;
+        let words = report_slots * report_bytes / UNIT;
+        Slots {
+            states: self.0.shared.array(report_states, report_slots),
+            bytes: self.0.shared.array(reports, words),
+            room: &self.header().report_room,
+        }
+    }
+
     #[inline]
     pub(super) fn local(&self) -> &Local {
         &self.0.local
@@ -176,6 +214,16 @@ impl Area {
 
     pub(super) fn wake(&self) -> &EventFd {
         &self.0.wake
+    }
+
+    pub(super) fn bell(&self, seat: usize) -> &EventFd {
+        &self.0.bells[seat]
+    }
+
+    /// Tells whoever sits there of reports.
+    pub(super) fn tell(&self, seat: usize) {
+        // It fails only where 2^64 reports are unread: then it tells of them.
+        let _ = self.bell(seat).write(1);
     }
 
     /// To be called once something was left for the worker.
@@ -197,9 +245,12 @@ impl Sizes {
         within("lane_bytes", self.lane_bytes, 4 << 10, 1 << 30)?;
         within("sockets", self.sockets, 1, 1 << 16)?;
         within("socket_bytes", self.socket_bytes, 1, 1 << 20)?;
+        within("report_slots", self.report_slots, 2, 1 << 16)?;
+        within("report_bytes", self.report_bytes, 1 << 10, 16 << 20)?;
         Ok(Self {
             lane_bytes: self.lane_bytes.next_power_of_two(),
             socket_bytes: round_up(self.socket_bytes),
+            report_bytes: round_up(self.report_bytes),
             ..self
         })
     }
@@ -223,13 +274,17 @@ impl Places {
         let seats = after(0, 1, size_of::<Header>())?;
         let sockets = after(seats, sizes.lanes, size_of::<Seat>())?;
         let socket_texts = after(sockets, sizes.sockets, size_of::<SocketSlot>())?;
-        let lanes = after(socket_texts, sizes.sockets, sizes.socket_bytes)?;
+        let report_states = after(socket_texts, sizes.sockets, sizes.socket_bytes)?;
+        let reports = after(report_states, sizes.report_slots, UNIT)?;
+        let lanes = after(reports, sizes.report_slots, sizes.report_bytes)?;
         let end = after(lanes, sizes.lanes, sizes.lane_bytes)?;
         let end = NonZeroUsize::new(end).filter(|end| isize::try_from(end.get()).is_ok())?;
         Some(Self {
             seats,
             sockets,
             socket_texts,
+            report_states,
+            reports,
             lanes,
             end,
         })
@@ -281,11 +336,13 @@ mod tests {
             lanes: 2,
             lane_bytes: 5000,
             socket_bytes: 30,
+            report_bytes: 1025,
             ..Sizes::default()
         };
         let area = Area::create(&sizes).unwrap();
         assert_eq!(area.sizes().lane_bytes, 8192);
         assert_eq!(area.sizes().socket_bytes, 32);
+        assert_eq!(area.sizes().report_bytes, 1032);
         let none = Sizes { lanes: 0, ..sizes };
         let error = Area::create(&none).unwrap_err();
         assert_eq!(error.to_string(), "lanes is 0, and has to be 1 to 4095");
@@ -305,12 +362,16 @@ mod tests {
             lane_bytes: 4096,
             sockets: 5,
             socket_bytes: 8,
+            report_slots: 2,
+            report_bytes: 1024,
         };
         let area = Area::create(&sizes).unwrap();
         let mut spans = vec![
             span(std::slice::from_ref(area.header())),
             span(area.seats()),
             span(area.socket_slots()),
+            span(area.report_slots().states),
+            span(area.report_slots().bytes),
         ];
         spans.extend((0..5).map(|slot| span(area.socket_text(slot))));
         spans.extend((0..3).map(|seat| span(area.lane_bytes(seat))));

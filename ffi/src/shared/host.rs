@@ -80,15 +80,25 @@ impl Area {
     #[inline]
     pub(crate) fn lane(&self) -> Result<Lane<'_>, Refusal> {
         let lock = self.local().lock();
-        let seat = match lock.seat() {
-            Some(seat) => seat,
-            None => self.take_seat(&lock)?,
-        };
+        let seat = self.seat_of(&lock)?;
         Ok(Lane {
             area: self,
             writer: Writer::new(&self.seats()[seat].lane, self.lane_bytes(seat)),
             _lock: lock,
         })
+    }
+
+    /// Where this process sits, from the first time that it asks.
+    pub(super) fn seat(&self) -> Result<usize, Refusal> {
+        self.seat_of(&self.local().lock())
+    }
+
+    #[inline]
+    fn seat_of(&self, lock: &Lock<'_>) -> Result<usize, Refusal> {
+        match lock.seat() {
+            Some(seat) => Ok(seat),
+            None => self.take_seat(lock),
+        }
     }
 
     #[cold]

@@ -11,12 +11,16 @@
 pub(crate) mod area;
 mod doorbell;
 pub(crate) mod host;
+pub(crate) mod inbox;
 pub(crate) mod lane;
 mod local;
 mod mapping;
 mod memory;
+pub(crate) mod outbox;
 pub(crate) mod process;
 pub(crate) mod record;
+pub(crate) mod report;
+pub(crate) mod slots;
 pub(crate) mod sockets;
 #[cfg(test)]
 mod tests;

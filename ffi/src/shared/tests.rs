@@ -3,15 +3,20 @@
 use std::time::Duration;
 
 use event_kafka::{Header, Record};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, raise};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork};
 
 use super::area::{Area, Sizes};
 use super::host::Refusal;
+use super::inbox::Inbox;
 use super::lane::LaneError;
+use super::outbox::{OutboxError, To};
 use super::process::Process;
 use super::record::{Message, SocketId};
+use super::report::{Part, Report};
+use super::slots::Batch;
 use super::worker::{AttachError, Worker, WorkerCounters};
 
 const SMALL: Sizes = Sizes {
@@ -19,6 +24,8 @@ const SMALL: Sizes = Sizes {
     lane_bytes: 4096,
     sockets: 2,
     socket_bytes: 64,
+    report_slots: 2,
+    report_bytes: 2048,
 };
 
 /// The first socket of an area.
@@ -64,14 +71,14 @@ fn a_message_arrives_with_all_its_parts() {
     area.publish(&empty, Duration::ZERO).unwrap();
 
     let mut seen = 0;
-    let count = worker.serve(QUANTUM, |asker, found| {
+    let count = worker.serve(QUANTUM, |asker, found, _| {
         assert_eq!(asker.process, Process::this());
         let sent = [&message, &tombstone, &empty][seen];
         assert_eq!(format!("{found:?}"), format!("{sent:?}"));
         seen += 1;
     });
     assert_eq!((count, seen), (3, 3));
-    assert_eq!(worker.serve(QUANTUM, |_, _| ()), 0);
+    assert_eq!(worker.serve(QUANTUM, |_, _, _| ()), 0);
 }
 
 #[test]
@@ -86,7 +93,7 @@ fn a_value_written_in_place_is_as_long_as_it_became() {
     lane.draft(&message, 1000).unwrap().commit(None);
     drop(lane);
     let mut values = Vec::new();
-    worker.serve(QUANTUM, |_, found| {
+    worker.serve(QUANTUM, |_, found, _| {
         values.push(found.record.value.map(<[u8]>::to_vec));
     });
     assert_eq!(values, [Some(b"abcd".to_vec()), None]);
@@ -103,7 +110,7 @@ fn a_full_lane_refuses_and_one_that_waits_gets_the_room() {
         let waiting = scope.spawn(|| area.publish(&message(2), Duration::from_secs(60)));
         let mut last = 0;
         while last != 2 {
-            worker.serve(QUANTUM, |_, found| last = found.record.opaque);
+            worker.serve(QUANTUM, |_, found, _| last = found.record.opaque);
         }
         assert_eq!(waiting.join().unwrap(), Ok(()));
     });
@@ -121,7 +128,7 @@ fn lanes_are_served_in_turn_and_no_longer_than_their_quantum() {
     in_child(|| publish(2));
     let mut worker = Worker::attach(&area).unwrap();
     let mut order = Vec::new();
-    while worker.serve(1, |_, found| order.push(found.record.opaque)) > 0 {}
+    while worker.serve(1, |_, found, _| order.push(found.record.opaque)) > 0 {}
     order.truncate(6);
     assert_eq!(order, [1, 2, 2, 1, 1, 2]);
 }
@@ -146,7 +153,7 @@ fn the_lane_of_a_killed_process_is_emptied_and_given_to_another() {
         let mut seen = Vec::new();
         while worker.counters().reclaimed < 2 * (round + 1) {
             worker.sleep(None).unwrap();
-            worker.serve(QUANTUM, |_, found| seen.push(found.record.opaque));
+            worker.serve(QUANTUM, |_, found, _| seen.push(found.record.opaque));
         }
         seen.sort();
         assert_eq!(seen, [1, 2], "{round}");
@@ -159,7 +166,7 @@ fn a_child_does_not_write_to_the_lane_of_its_parent() {
     area.publish(&message(1), Duration::ZERO).unwrap();
     in_child(|| area.publish(&message(2), Duration::ZERO).unwrap());
     let mut seats = Vec::new();
-    worker.serve(QUANTUM, |asker, found| {
+    worker.serve(QUANTUM, |asker, found, _| {
         seats.push((asker.seat, found.record.opaque));
     });
     assert_eq!(seats, [(0, 1), (1, 2)]);
@@ -171,20 +178,20 @@ fn a_child_publishes_though_a_thread_of_its_parent_held_the_lane() {
     let lane = area.lane().unwrap();
     in_child(|| area.publish(&message(2), Duration::ZERO).unwrap());
     drop(lane);
-    assert_eq!(worker.serve(QUANTUM, |_, _| ()), 1);
+    assert_eq!(worker.serve(QUANTUM, |_, _, _| ()), 1);
 }
 
 #[test]
 fn a_worker_that_sleeps_is_woken_and_one_that_is_idle_sleeps_on() {
     let (area, mut worker) = attached();
     area.publish(&message(1), Duration::ZERO).unwrap();
-    while worker.serve(QUANTUM, |_, _| ()) > 0 {}
+    while worker.serve(QUANTUM, |_, _, _| ()) > 0 {}
     let woken = std::thread::scope(|scope| {
         let woken = scope.spawn(|| {
             let mut seen = 0;
             while seen < 100 {
                 worker.sleep(None).unwrap();
-                seen += worker.serve(QUANTUM, |_, _| ());
+                seen += worker.serve(QUANTUM, |_, _, _| ());
             }
             worker
         });
@@ -217,7 +224,7 @@ fn a_socket_that_takes_nothing_refuses_and_counts() {
     assert_eq!(publish(), Err(Refusal::NoSocket));
     sockets.remove(SOCKET);
     assert_eq!(publish(), Err(Refusal::NoSocket));
-    assert_eq!(worker.serve(QUANTUM, |_, _| ()), 2);
+    assert_eq!(worker.serve(QUANTUM, |_, _, _| ()), 2);
 }
 
 #[test]
@@ -239,6 +246,210 @@ fn the_worker_is_told_of_sockets() {
 }
 
 #[test]
+fn reports_come_to_the_process_that_asked_in_order_and_once() {
+    let (area, mut worker) = attached();
+    let mut inbox = Inbox::default();
+    for opaque in 0..40 {
+        area.publish(&message(opaque), Duration::ZERO).unwrap();
+    }
+    in_child(|| area.publish(&message(1), Duration::ZERO).unwrap());
+    let mut kept = Vec::new();
+    let mut dead = None;
+    worker.serve(usize::MAX, |asker, found, outbox| {
+        let report = report(found.record.opaque);
+        if asker.seat == 1 {
+            dead = Some(asker);
+        } else if outbox.push(To::Asker(asker), &report) == Err(OutboxError::Full) {
+            kept.push((asker, found.record.opaque));
+        }
+    });
+    // The first two batches fill the area.
+    assert_eq!(kept.len(), 40 - 32);
+    let mut seen = Vec::new();
+    while area.take_reports(&mut inbox).unwrap() {
+        while let Some(report) = inbox.next() {
+            seen.push(report.opaque);
+        }
+        // A slot is free, of which the worker is told.
+        worker.sleep(None).unwrap();
+        for (asker, opaque) in kept.drain(..) {
+            let outbox = worker.outbox();
+            outbox.push(To::Asker(asker), &report(opaque)).unwrap();
+        }
+        worker.outbox().flush();
+    }
+    assert_eq!(seen, Vec::from_iter(0..40));
+    let mut ready = [PollFd::new(area.report_fd().unwrap(), PollFlags::POLLIN)];
+    assert_eq!(poll(&mut ready, PollTimeout::ZERO), Ok(0));
+    // The worker has not seen yet that the child is dead; then it has.
+    let dead = To::Asker(dead.unwrap());
+    while worker.counters().reclaimed == 0 {
+        worker.sleep(None).unwrap();
+        worker.serve(QUANTUM, |_, _, _| ());
+    }
+    let gone = worker.outbox().push(dead, &report(1));
+    assert_eq!(gone, Err(OutboxError::Gone));
+}
+
+#[test]
+fn whoever_waits_for_reports_sees_its_descriptor_readable() {
+    let (area, mut worker) = attached();
+    area.publish(&message(9), Duration::ZERO).unwrap();
+    let mut inbox = Inbox::default();
+    assert_eq!(area.take_reports(&mut inbox), Ok(false));
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            let mut ready = [PollFd::new(area.report_fd().unwrap(), PollFlags::POLLIN)];
+            poll(&mut ready, PollTimeout::NONE).unwrap();
+            assert_eq!(area.take_reports(&mut inbox), Ok(true));
+            inbox.next().unwrap().opaque
+        });
+        worker.serve(QUANTUM, |asker, found, outbox| {
+            let report = report(found.record.opaque);
+            outbox.push(To::Asker(asker), &report).unwrap();
+        });
+        worker.outbox().flush();
+        assert_eq!(waiting.join().unwrap(), 9);
+    });
+}
+
+#[test]
+fn a_batch_for_anybody_is_taken_once_by_its_number() {
+    let (area, mut worker) = attached();
+    let outbox = worker.outbox();
+    for opaque in 0..20 {
+        outbox.push(To::Anybody, &report(opaque)).unwrap();
+    }
+    outbox.flush();
+    let (first, second) = (outbox.next_batch().unwrap(), outbox.next_batch().unwrap());
+    assert_eq!(outbox.next_batch(), None);
+    assert_eq!(
+        outbox.push(To::Anybody, &report(20)),
+        Err(OutboxError::Full)
+    );
+    let mut inbox = Inbox::default();
+    // Not by who has not got its number.
+    assert_eq!(area.take_reports(&mut inbox), Ok(false));
+    let second = Batch::from_id(second.id());
+    in_child(|| {
+        let mut inbox = Inbox::default();
+        assert_eq!(area.take_batch(second, &mut inbox), Ok(true));
+        let opaque = [(); 4].map(|()| inbox.next().unwrap().opaque);
+        assert_eq!(opaque, [16, 17, 18, 19]);
+        assert_eq!(inbox.next(), None);
+    });
+    assert_eq!(area.take_batch(second, &mut inbox), Ok(false));
+    assert!(!worker.outbox().recall(second));
+    assert!(worker.outbox().recall(first));
+    assert_eq!(area.take_batch(first, &mut inbox), Ok(false));
+    for id in [0, 1, u64::MAX, first.id() + (1 << 16)] {
+        let strange = Batch::from_id(id);
+        assert_eq!(area.take_batch(strange, &mut inbox), Ok(false));
+        assert!(!worker.outbox().recall(strange));
+    }
+}
+
+#[test]
+fn slots_of_a_dead_reader_are_free_again_and_its_successor_gets_none_of_them() {
+    let (area, mut worker) = attached();
+    for round in 0..5 {
+        in_child(|| {
+            area.publish(&message(1), Duration::ZERO).unwrap();
+            raise(Signal::SIGKILL).unwrap();
+        });
+        worker.serve(QUANTUM, |asker, _, outbox| {
+            // One batch is sent, one is open when its reader is found dead.
+            for opaque in 0..20 {
+                outbox.push(To::Asker(asker), &report(opaque)).unwrap();
+            }
+        });
+        while worker.counters().reclaimed <= round {
+            worker.sleep(None).unwrap();
+            worker.serve(QUANTUM, |_, _, _| ());
+        }
+        assert_eq!(worker.counters().unread, round + 1);
+    }
+    in_child(|| assert_eq!(area.take_reports(&mut Inbox::default()), Ok(false)));
+}
+
+#[test]
+fn a_reader_that_dies_while_it_reads_has_had_the_batch_and_leaves_the_slot() {
+    let (area, mut worker) = attached();
+    worker.outbox().push(To::Anybody, &report(1)).unwrap();
+    worker.outbox().flush();
+    let batch = worker.outbox().next_batch().unwrap();
+    in_child(|| {
+        area.publish(&message(1), Duration::ZERO).unwrap();
+        let slots = area.report_slots();
+        let seat = area.seat().unwrap() as u16;
+        assert!(slots.seize(batch, seat));
+        raise(Signal::SIGKILL).unwrap();
+    });
+    while worker.counters().reclaimed == 0 {
+        worker.sleep(None).unwrap();
+        worker.serve(QUANTUM, |_, _, _| ());
+    }
+    assert_eq!(worker.counters().unread, 1);
+    assert_eq!(area.take_batch(batch, &mut Inbox::default()), Ok(false));
+    for opaque in 0..32 {
+        worker.outbox().push(To::Anybody, &report(opaque)).unwrap();
+    }
+}
+
+#[test]
+fn a_report_larger_than_a_slot_says_how_much_is_missing() {
+    let (area, mut worker) = attached();
+    let value = vec![b'x'; 5000];
+    let report = Report {
+        value: Some(Part::whole(&value)),
+        ..report(1)
+    };
+    // Large ones share no batch.
+    for _ in 0..2 {
+        worker.outbox().push(To::Anybody, &report).unwrap();
+    }
+    worker.outbox().flush();
+    let mut inbox = Inbox::default();
+    for _ in 0..2 {
+        let batch = worker.outbox().next_batch().unwrap();
+        assert_eq!(area.take_batch(batch, &mut inbox), Ok(true));
+        let cut = inbox.next().unwrap();
+        let Part { bytes, size } = cut.value.unwrap();
+        assert_eq!((cut.encoded_len(), size), (2048 - 8, 5000));
+        assert!(bytes.iter().all(|byte| *byte == b'x'));
+        assert_eq!(inbox.next(), None);
+    }
+}
+
+#[test]
+fn another_worker_frees_what_the_one_before_was_filling_and_gives_other_numbers() {
+    let area = area();
+    let mut worker = Worker::attach(&area).unwrap();
+    let push = |worker: &mut Worker| {
+        let outbox = worker.outbox();
+        outbox.push(To::Anybody, &report(1)).unwrap();
+        outbox.flush();
+        outbox.next_batch().unwrap()
+    };
+    let mut inbox = Inbox::default();
+    let mut batches = Vec::new();
+    for _ in 0..4 {
+        batches.push(push(&mut worker));
+        let last = *batches.last().unwrap();
+        assert_eq!(area.take_batch(last, &mut inbox), Ok(true));
+        worker.outbox().push(To::Anybody, &report(2)).unwrap();
+        drop(worker);
+        worker = Worker::attach(&area).unwrap();
+    }
+    batches.dedup();
+    assert_eq!(batches.len(), 4);
+    batches.sort_by_key(|batch| batch.id() >> 16);
+    for batch in batches {
+        assert_eq!(area.take_batch(batch, &mut inbox), Ok(false));
+    }
+}
+
+#[test]
 fn there_is_one_worker_and_another_goes_on_where_it_died() {
     let area = area();
     for opaque in [1, 2] {
@@ -246,7 +457,7 @@ fn there_is_one_worker_and_another_goes_on_where_it_died() {
     }
     in_child(|| {
         let mut worker = Worker::attach(&area).unwrap();
-        worker.serve(1, |_, found| assert_eq!(found.record.opaque, 1));
+        worker.serve(1, |_, found, _| assert_eq!(found.record.opaque, 1));
         raise(Signal::SIGKILL).unwrap();
     });
     let mut worker = Worker::attach(&area).unwrap();
@@ -254,7 +465,7 @@ fn there_is_one_worker_and_another_goes_on_where_it_died() {
     let second = Worker::attach(&area).unwrap_err();
     assert_eq!(second, AttachError::Attached { pid });
     let mut seen = Vec::new();
-    worker.serve(QUANTUM, |_, found| seen.push(found.record.opaque));
+    worker.serve(QUANTUM, |_, found, _| seen.push(found.record.opaque));
     assert_eq!(seen, [2]);
     drop(worker);
     Worker::attach(&area).unwrap();
@@ -273,11 +484,20 @@ fn nonsense_in_one_lane_is_counted_and_the_others_go_on() {
     let mut seen = Vec::new();
     while worker.counters().reclaimed == 0 {
         worker.sleep(None).unwrap();
-        worker.serve(QUANTUM, |_, found| seen.push(found.record.opaque));
+        worker.serve(QUANTUM, |_, found, _| seen.push(found.record.opaque));
     }
     assert_eq!(seen, [1]);
     let WorkerCounters { taken, broken, .. } = worker.counters();
     assert_eq!((taken, broken), (1, 1));
+}
+
+fn report(opaque: u64) -> Report<'static> {
+    Report {
+        opaque,
+        socket: SOCKET,
+        topic: "topic",
+        ..Report::default()
+    }
 }
 
 /// With a socket.

@@ -10,6 +10,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 
 use super::area::Area;
 use super::lane::Reader;
+use super::outbox::{Asker, Outbox};
 use super::process::Process;
 use super::record::{Found, Message};
 
@@ -25,14 +26,8 @@ pub(crate) struct Worker {
     /// The room of the record that is being looked at.
     record: Vec<u8>,
     socket_changes: u64,
+    outbox: Outbox,
     counters: WorkerCounters,
-}
-
-/// Who published something, and gets the report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Asker {
-    pub(crate) seat: u32,
-    pub(crate) process: Process,
 }
 
 /// What a worker has seen since it was attached.
@@ -46,6 +41,8 @@ pub(crate) struct WorkerCounters {
     pub(crate) broken: u64,
     /// Lanes whose process ended, and that others can take again.
     pub(crate) reclaimed: u64,
+    /// Batches of reports that such a process had not read, or not to the end.
+    pub(crate) unread: u64,
     /// How often the worker slept.
     pub(crate) naps: u64,
 }
@@ -96,6 +93,7 @@ impl Worker {
         };
         Ok(Self {
             seats: area.seats().iter().map(guest).collect(),
+            outbox: Outbox::new(area),
             area: area.clone(),
             first: 0,
             poll,
@@ -103,6 +101,11 @@ impl Worker {
             socket_changes: 0,
             counters: WorkerCounters::default(),
         })
+    }
+
+    /// Where reports go out.
+    pub(crate) fn outbox(&mut self) -> &mut Outbox {
+        &mut self.outbox
     }
 
     pub(crate) fn counters(&self) -> WorkerCounters {
@@ -114,7 +117,7 @@ impl Worker {
     pub(crate) fn serve(
         &mut self,
         quantum: usize,
-        mut each: impl FnMut(Asker, &Message<'_>),
+        mut each: impl FnMut(Asker, &Message<'_>, &mut Outbox),
     ) -> usize {
         let lanes = self.seats.len();
         let before = self.counters.taken + self.counters.malformed;
@@ -199,7 +202,7 @@ impl Worker {
         &mut self,
         seat: usize,
         quantum: usize,
-        each: &mut impl FnMut(Asker, &Message<'_>),
+        each: &mut impl FnMut(Asker, &Message<'_>, &mut Outbox),
     ) {
         let Some(process) = self.guest_at(seat) else {
             return;
@@ -219,7 +222,7 @@ impl Worker {
                     match Found::decode(record) {
                         Some(found) => {
                             self.counters.taken += 1;
-                            each(asker, &found.message());
+                            each(asker, &found.message(), &mut self.outbox);
                         }
                         None => self.counters.malformed += 1,
                     }
@@ -274,6 +277,8 @@ impl Worker {
             // Closing is not enough where this process has forked: its child has the same.
             let _ = self.poll.delete(watch);
         }
+        // Before somebody else sits there, for whom they are not.
+        self.counters.unread += self.outbox.forget(seat) as u64;
         guest.reader.clear(&shared.lane);
         // Release: whoever takes the seat finds its lane empty.
         shared.owner.store(0, Ordering::Release);
