@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use event_kafka::opensips::{
-    Registry, SocketKey, SocketPublishError, SocketReport, SocketReports, SocketState,
-    SubscribeError,
+    Registry, RegistryBuilder, SocketKey, SocketPublishError, SocketReport, SocketReports,
+    SocketState, SubscribeError,
 };
 use event_kafka::{DeliveryError, Header, PublishError, Record};
 use kafka_mock::{ApiKey, Cluster, Fault, ResponseError, Rule};
@@ -21,15 +21,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Nothing listens there.
 const NOWHERE: &str = "127.0.0.1:1";
 
-fn subscribe(registry: &Registry, socket: &str) -> SocketKey {
+fn subscribe(registry: &Registry<u64>, socket: &str) -> SocketKey {
     registry.subscribe(socket).unwrap().key
 }
 
-fn next(reports: &mut SocketReports) -> SocketReport {
+fn next(reports: &mut SocketReports<u64>) -> SocketReport<u64> {
     reports.wait(PATIENCE).expect("a report in time")
 }
 
-fn counters(registry: &Registry, key: SocketKey) -> [u64; 4] {
+fn counters(registry: &Registry<u64>, key: SocketKey) -> [u64; 4] {
     let counters = registry.status(key).unwrap().counters;
     [
         counters.accepted,
@@ -41,7 +41,7 @@ fn counters(registry: &Registry, key: SocketKey) -> [u64; 4] {
 
 #[test]
 fn sockets_that_mean_the_same_are_one() {
-    let registry = Registry::default();
+    let registry = Registry::<u64>::default();
     let first = "kafka:127.0.0.1:1,localhost:9092/t?g.linger.ms=7&t.acks=1&key=callid";
     let first = registry.subscribe(first).unwrap();
     assert!(!first.renewed);
@@ -75,7 +75,7 @@ fn sockets_that_mean_the_same_are_one() {
 
 #[test]
 fn a_broker_id_is_found_by_its_id_and_is_nobody_elses_socket() {
-    let registry = Registry::default();
+    let registry = Registry::<u64>::default();
     let socket = format!("{NOWHERE}/t");
     let event = subscribe(&registry, &socket);
     let script = registry.define(&format!("[k1]{socket}")).unwrap().key;
@@ -96,7 +96,7 @@ fn a_broker_id_is_found_by_its_id_and_is_nobody_elses_socket() {
 
 #[test]
 fn what_is_wrong_with_a_socket_is_told_and_nothing_is_kept_of_it() {
-    let registry = Registry::default();
+    let registry = Registry::<u64>::default();
     let malformed = registry.subscribe("host/a b").unwrap_err();
     assert!(
         matches!(malformed, SubscribeError::Socket(_)),
@@ -116,11 +116,11 @@ fn what_is_wrong_with_a_socket_is_told_and_nothing_is_kept_of_it() {
 /// As the mock counts them, once a message of each was delivered.
 fn connections_of(sockets: &[&str]) -> u64 {
     let cluster = Cluster::start().unwrap();
-    let registry = Registry::default();
+    let registry = Registry::<u64>::default();
     let mut reports = registry.reports();
     for socket in sockets {
         let key = subscribe(&registry, &format!("{}/{socket}", cluster.bootstrap()));
-        registry.publish(key, Record::new("x")).unwrap();
+        registry.publish(key, Record::new("x"), 0).unwrap();
         assert!(next(&mut reports).outcome.is_ok());
     }
     cluster.connections_accepted(1)
@@ -148,7 +148,7 @@ fn a_dead_topic_uses_up_its_own_budget_only() {
     cluster.move_leader("dead", 0, None);
     let told = Arc::new(Mutex::new(Vec::new()));
     let record = Arc::clone(&told);
-    let registry = Registry::builder()
+    let registry = RegistryBuilder::default()
         .on_full(move |key, full| record.lock().push((key, full)))
         .build();
     let properties = "g.queue.buffering.max.messages=20&g.linger.ms=1";
@@ -157,19 +157,19 @@ fn a_dead_topic_uses_up_its_own_budget_only() {
     let alive = subscribe(&registry, &socket("alive"));
     for n in 0..20 {
         assert!(!registry.status(dead).unwrap().full);
-        registry.publish(dead, Record::new("x").opaque(n)).unwrap();
+        registry.publish(dead, Record::new("x"), n).unwrap();
     }
     assert_eq!(*told.lock(), [(dead, true)]);
     assert!(registry.status(dead).unwrap().full);
-    let refusal = registry.publish(dead, Record::new("x")).unwrap_err();
+    let refusal = registry.publish(dead, Record::new("x"), 0).unwrap_err();
     let full = PublishError::TooManyMessages { limit: 20 };
     assert_eq!(refusal, SocketPublishError::Refused(full));
 
     let mut reports = registry.reports();
     for n in 0..100 {
-        registry.publish(alive, Record::new("x").opaque(n)).unwrap();
+        registry.publish(alive, Record::new("x"), n).unwrap();
         let report = next(&mut reports);
-        assert_eq!((report.socket, report.opaque), (alive, n));
+        assert_eq!((report.socket, report.ticket), (alive, n));
         assert!(report.outcome.is_ok());
     }
     assert_eq!(counters(&registry, dead), [20, 0, 0, 20]);
@@ -178,19 +178,20 @@ fn a_dead_topic_uses_up_its_own_budget_only() {
     cluster.move_leader("dead", 0, Some(1));
     for taken in 1..=20 {
         let report = next(&mut reports);
-        assert_eq!((report.socket, report.opaque), (dead, taken - 1));
+        assert_eq!((report.socket, report.ticket), (dead, taken - 1));
+        drop(report);
         let is_full = registry.status(dead).unwrap().full;
         assert_eq!(is_full, taken < 2, "{taken} were taken");
     }
     assert_eq!(*told.lock(), [(dead, true), (dead, false)]);
     assert_eq!(registry.status(dead).unwrap().counters.refused, 1);
-    registry.publish(dead, Record::new("x")).unwrap();
+    registry.publish(dead, Record::new("x"), 0).unwrap();
 }
 
 #[test]
 fn a_dead_cluster_uses_up_its_own_budget_only() {
     let cluster = Cluster::start().unwrap();
-    let registry = Registry::default();
+    let registry = Registry::<u64>::default();
     let properties = "g.queue.buffering.max.kbytes=10&g.linger.ms=1";
     let dead = subscribe(&registry, &format!("{NOWHERE}/t?{properties}"));
     let alive = subscribe(
@@ -200,7 +201,7 @@ fn a_dead_cluster_uses_up_its_own_budget_only() {
     let payload = [0; 1000];
     let mut accepted = 0;
     let refusal = loop {
-        match registry.publish(dead, Record::new(&payload)) {
+        match registry.publish(dead, Record::new(&payload), 0) {
             Ok(()) => accepted += 1,
             Err(refusal) => break refusal,
         }
@@ -209,56 +210,58 @@ fn a_dead_cluster_uses_up_its_own_budget_only() {
     assert_eq!(accepted, 10);
     let mut reports = registry.reports();
     for _ in 0..20 {
-        registry.publish(alive, Record::new(&payload)).unwrap();
+        registry.publish(alive, Record::new(&payload), 0).unwrap();
         assert_eq!(next(&mut reports).socket, alive);
     }
 }
 
 #[test]
-fn a_report_that_is_not_taken_counts_against_the_budget() {
+fn a_message_counts_against_the_budget_until_its_report_is_dropped() {
     let cluster = Cluster::start().unwrap();
-    let registry = Registry::default();
+    let registry = Registry::<u64>::default();
     let socket = "t?g.queue.buffering.max.messages=2&g.linger.ms=0";
     let key = subscribe(&registry, &format!("{}/{socket}", cluster.bootstrap()));
     for _ in 0..2 {
-        registry.publish(key, Record::new("x")).unwrap();
+        registry.publish(key, Record::new("x"), 0).unwrap();
     }
     registry.drain(PATIENCE).unwrap();
     assert_eq!(counters(&registry, key), [2, 0, 0, 2]);
-    assert!(registry.publish(key, Record::new("x")).is_err());
-    let mut reports = registry.reports();
-    next(&mut reports);
-    registry.publish(key, Record::new("x")).unwrap();
+    assert!(registry.publish(key, Record::new("x"), 0).is_err());
+    let report = next(&mut registry.reports());
+    assert!(registry.publish(key, Record::new("x"), 0).is_err());
+    drop(report);
+    registry.publish(key, Record::new("x"), 0).unwrap();
 }
 
 #[test]
 fn successes_that_nobody_wants_to_hear_of_leave_the_budget() {
     let cluster = Cluster::start().unwrap();
-    let registry = Registry::default();
+    let registry = Registry::<u64>::default();
     let properties = "g.delivery.report.only.error=true&g.queue.buffering.max.messages=2";
     let socket = format!("{}/t?{properties}", cluster.bootstrap());
     let key = subscribe(&registry, &socket);
     let mut reports = registry.reports();
     for _ in 0..3 {
         for _ in 0..2 {
-            registry.publish(key, Record::new("x")).unwrap();
+            registry.publish(key, Record::new("x"), 0).unwrap();
         }
         registry.drain(PATIENCE).unwrap();
         assert!(reports.take().is_none());
     }
     let refusal = Fault::Error(ResponseError::TopicAuthorizationFailed);
     cluster.inject(Rule::new(refusal).api(ApiKey::Produce).times(1));
-    registry.publish(key, Record::new("x").opaque(7)).unwrap();
+    registry.publish(key, Record::new("x"), 7).unwrap();
     let failed = next(&mut reports);
-    assert_eq!(failed.opaque, 7);
+    assert_eq!(failed.ticket, 7);
     assert!(failed.outcome.is_err());
+    drop(failed);
     assert_eq!(counters(&registry, key), [7, 6, 1, 0]);
 }
 
 #[test]
 fn messages_have_the_headers_of_their_socket() {
     let cluster = Cluster::start().unwrap();
-    let registry = Registry::default();
+    let registry = Registry::<u64>::default();
     let socket = format!("{}/t?header.node=sip-1", cluster.bootstrap());
     let key = subscribe(&registry, &socket);
     let trace = Header {
@@ -266,7 +269,7 @@ fn messages_have_the_headers_of_their_socket() {
         value: None,
     };
     let record = Record::new("x").headers(std::slice::from_ref(&trace));
-    registry.publish(key, record).unwrap();
+    registry.publish(key, record, 0).unwrap();
     assert!(next(&mut registry.reports()).outcome.is_ok());
     let headers = &cluster.records("t")[0].headers;
     let node = ("node".to_owned(), Some("sip-1".into()));
@@ -275,7 +278,7 @@ fn messages_have_the_headers_of_their_socket() {
 
 #[test]
 fn a_socket_stays_until_the_last_of_its_users_leaves() {
-    let registry = Registry::default();
+    let registry = Registry::<u64>::default();
     let socket = format!("{NOWHERE}/t");
     let key = subscribe(&registry, &socket);
     assert_eq!(subscribe(&registry, &socket), key);
@@ -290,23 +293,23 @@ fn a_socket_stays_until_the_last_of_its_users_leaves() {
 fn an_unsubscribed_socket_accepts_nothing_and_keeps_what_it_has_accepted() {
     let cluster = Cluster::start().unwrap();
     cluster.stop_node(1).unwrap();
-    let registry = Registry::default();
+    let registry = Registry::<u64>::default();
     let socket = format!("{}/old", cluster.bootstrap());
     let old = subscribe(&registry, &socket);
     for n in 0..3 {
-        registry.publish(old, Record::new("x").opaque(n)).unwrap();
+        registry.publish(old, Record::new("x"), n).unwrap();
     }
     assert!(registry.unsubscribe(old));
     let status = registry.status(old).unwrap();
     assert!(matches!(status.state, SocketState::Unsubscribed));
     assert!(!registry.unsubscribe(old));
-    let late = registry.publish(old, Record::new("late")).unwrap_err();
+    let late = registry.publish(old, Record::new("late"), 0).unwrap_err();
     assert_eq!(late, SocketPublishError::NoSocket);
 
     // It comes again: as another one.
     let new = subscribe(&registry, &socket);
     assert_ne!(new.slot, old.slot);
-    registry.publish(new, Record::new("x").opaque(3)).unwrap();
+    registry.publish(new, Record::new("x"), 3).unwrap();
 
     cluster.start_node(1).unwrap();
     let mut reports = registry.reports();
@@ -314,7 +317,7 @@ fn an_unsubscribed_socket_accepts_nothing_and_keeps_what_it_has_accepted() {
     for _ in 0..4 {
         let report = next(&mut reports);
         assert!(report.outcome.is_ok());
-        of.insert(report.opaque, report.socket);
+        of.insert(report.ticket, report.socket);
     }
     assert_eq!(of.into_values().collect::<Vec<_>>(), [old, old, old, new]);
     assert!(registry.status(old).is_none());
@@ -324,15 +327,15 @@ fn an_unsubscribed_socket_accepts_nothing_and_keeps_what_it_has_accepted() {
 #[test]
 fn a_late_record_is_not_misdelivered_to_the_next_socket_of_that_place() {
     let cluster = Cluster::start().unwrap();
-    let registry = Registry::default();
+    let registry = Registry::<u64>::default();
     let old = subscribe(&registry, &format!("{}/old", cluster.bootstrap()));
     assert!(registry.unsubscribe(old));
     let new = subscribe(&registry, &format!("{}/new", cluster.bootstrap()));
     assert_eq!((new.slot, new.generation), (old.slot, old.generation + 1));
-    let late = registry.publish(old, Record::new("late")).unwrap_err();
+    let late = registry.publish(old, Record::new("late"), 0).unwrap_err();
     assert_eq!(late, SocketPublishError::NoSocket);
     assert_eq!((late.code(), late.name()), (-197, "_DESTROY"));
-    registry.publish(new, Record::new("in time")).unwrap();
+    registry.publish(new, Record::new("in time"), 0).unwrap();
     assert_eq!(next(&mut registry.reports()).socket, new);
     let values = cluster
         .records("new")
@@ -344,12 +347,12 @@ fn a_late_record_is_not_misdelivered_to_the_next_socket_of_that_place() {
 #[test]
 fn a_producer_ends_with_the_last_of_its_sockets() {
     let cluster = Cluster::start().unwrap();
-    let registry = Registry::default();
+    let registry = Registry::<u64>::default();
     let mut reports = registry.reports();
     let mut accepted_before = 0;
     for _ in 0..3 {
         let key = subscribe(&registry, &format!("{}/t", cluster.bootstrap()));
-        registry.publish(key, Record::new("x")).unwrap();
+        registry.publish(key, Record::new("x"), 0).unwrap();
         assert!(registry.unsubscribe(key));
         assert!(next(&mut reports).outcome.is_ok());
         assert!(registry.status(key).is_none());
@@ -362,12 +365,12 @@ fn a_producer_ends_with_the_last_of_its_sockets() {
 #[test]
 fn what_comes_after_a_fatal_error_gets_another_producer() {
     let cluster = Cluster::start().unwrap();
-    let registry = Registry::default();
+    let registry = Registry::<u64>::default();
     let socket = format!("{}/t?g.enable.idempotence=true", cluster.bootstrap());
     let failed = subscribe(&registry, &socket);
     let fenced = Fault::Error(ResponseError::ProducerFenced);
     cluster.inject(Rule::new(fenced).api(ApiKey::Produce).times(1));
-    registry.publish(failed, Record::new("x")).unwrap();
+    registry.publish(failed, Record::new("x"), 0).unwrap();
     let mut reports = registry.reports();
     let failure = next(&mut reports).outcome.clone().unwrap_err();
     assert_eq!(failure.error.name(), "PRODUCER_FENCED");
@@ -375,27 +378,23 @@ fn what_comes_after_a_fatal_error_gets_another_producer() {
         panic!("it has failed");
     };
     assert_eq!(fatal.error, failure.error);
-    let refusal = registry.publish(failed, Record::new("x")).unwrap_err();
+    let refusal = registry.publish(failed, Record::new("x"), 0).unwrap_err();
     assert_eq!(refusal.name(), "_FATAL");
 
     let next_one = registry.subscribe(&socket).unwrap();
     assert!(!next_one.renewed);
-    registry.publish(next_one.key, Record::new("y")).unwrap();
+    registry.publish(next_one.key, Record::new("y"), 0).unwrap();
     assert!(next(&mut reports).outcome.is_ok());
 }
 
 #[test]
 fn closing_gives_every_message_its_report_and_ends_everything() {
     let cluster = Cluster::start().unwrap();
-    let registry = Registry::default();
+    let registry = Registry::<u64>::default();
     let reached = subscribe(&registry, &format!("{}/t", cluster.bootstrap()));
     let unreached = subscribe(&registry, &format!("{NOWHERE}/lost"));
-    registry
-        .publish(reached, Record::new("x").opaque(1))
-        .unwrap();
-    registry
-        .publish(unreached, Record::new("x").opaque(2))
-        .unwrap();
+    registry.publish(reached, Record::new("x"), 1).unwrap();
+    registry.publish(unreached, Record::new("x"), 2).unwrap();
     let mut reports = registry.reports();
     assert!(next(&mut reports).outcome.is_ok());
 
@@ -407,13 +406,13 @@ fn closing_gives_every_message_its_report_and_ends_everything() {
     };
     assert_eq!((&*lost.topic, lost.count), ("lost", 1));
     let report = reports.take().unwrap();
-    assert_eq!((report.socket, report.opaque), (unreached, 2));
+    assert_eq!((report.socket, report.ticket), (unreached, 2));
     let failure = report.outcome.clone().unwrap_err();
     assert_eq!(failure.error, DeliveryError::PurgedQueued);
 
     let status = registry.status(reached).unwrap();
     assert!(matches!(status.state, SocketState::Closed));
-    let refusal = registry.publish(reached, Record::new("x")).unwrap_err();
+    let refusal = registry.publish(reached, Record::new("x"), 0).unwrap_err();
     assert_eq!(refusal, SocketPublishError::Refused(PublishError::Closed));
     let refusal = registry.subscribe("host/t").unwrap_err();
     assert!(matches!(refusal, SubscribeError::Closed));
@@ -423,12 +422,12 @@ fn closing_gives_every_message_its_report_and_ends_everything() {
 #[test]
 fn whoever_waits_for_reports_hears_of_clusters_that_come_later() {
     let cluster = Cluster::start().unwrap();
-    let registry = Registry::default();
+    let registry = Registry::<u64>::default();
     let mut reports = registry.reports();
     thread::scope(|scope| {
-        let taker = scope.spawn(|| next(&mut reports).opaque);
+        let taker = scope.spawn(|| next(&mut reports).ticket);
         let key = subscribe(&registry, &format!("{}/t", cluster.bootstrap()));
-        registry.publish(key, Record::new("x").opaque(5)).unwrap();
+        registry.publish(key, Record::new("x"), 5).unwrap();
         assert_eq!(taker.join().unwrap(), 5);
     });
 }
@@ -438,7 +437,7 @@ fn counters_agree_at_every_moment_and_every_message_has_one_report() {
     const THREADS: u64 = 3;
     const MESSAGES: u64 = 2_000;
     let cluster = Cluster::start().unwrap();
-    let registry = Registry::default();
+    let registry = Registry::<u64>::default();
     let properties = "g.queue.buffering.max.messages=100&g.linger.ms=1";
     let keys = ["a", "b"].map(|topic| {
         let socket = format!("{}/{topic}?{properties}", cluster.bootstrap());
@@ -460,8 +459,8 @@ fn counters_agree_at_every_moment_and_every_message_has_one_report() {
             scope.spawn(move || {
                 for number in 0..MESSAGES {
                     let key = keys[(number % 2) as usize];
-                    let record = Record::new("x").opaque(thread * MESSAGES + number);
-                    while let Err(refusal) = registry.publish(key, record) {
+                    let ticket = thread * MESSAGES + number;
+                    while let Err(refusal) = registry.publish(key, Record::new("x"), ticket) {
                         assert!(refusal.is_queue_full(), "{refusal}");
                         thread::yield_now();
                     }
@@ -472,8 +471,8 @@ fn counters_agree_at_every_moment_and_every_message_has_one_report() {
         let mut taken = vec![0; (THREADS * MESSAGES) as usize];
         for _ in 0..THREADS * MESSAGES {
             let report = next(&mut reports);
-            assert_eq!(report.socket, keys[(report.opaque % 2) as usize]);
-            taken[report.opaque as usize] += 1;
+            assert_eq!(report.socket, keys[(report.ticket % 2) as usize]);
+            taken[report.ticket as usize] += 1;
         }
         done.store(true, Ordering::SeqCst);
         taken

@@ -47,7 +47,7 @@ impl Cluster {
     }
 
     /// An empty ledger for one more socket.
-    pub(super) fn ledger(&self) -> Ledger {
+    pub(super) fn ledger<T: Copy>(&self) -> Ledger<T> {
         // Entries are numbered with 32 bits.
         let most = u32::MAX as usize;
         Ledger::new(Limits {

@@ -24,9 +24,9 @@ pub struct SocketCounters {
 
 /// The messages and the budget of a socket.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(super) struct Ledger<T> {
     limits: Limits,
-    entries: Vec<Entry>,
+    entries: Vec<Entry<T>>,
     /// The first entry that is free, if one is.
     free: Option<u32>,
     counters: SocketCounters,
@@ -45,12 +45,12 @@ pub(super) struct Limits {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Entry {
-    Held { opaque: u64, size: u32 },
+enum Entry<T> {
+    Held { ticket: T, size: u32 },
     Free { next: Option<u32> },
 }
 
-impl Ledger {
+impl<T: Copy> Ledger<T> {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
@@ -68,13 +68,14 @@ impl Ledger {
     pub(super) fn enter(
         &mut self,
         record: &Record<'_>,
+        ticket: T,
         publish: impl FnOnce(u32) -> Result<(), PublishError>,
     ) -> Result<(), SocketPublishError> {
         let size = size(record);
         let result = self.admit(size).and_then(|()| {
             let index = self.free.unwrap_or(self.entries.len() as u32);
             publish(index).map_err(SocketPublishError::Refused)?;
-            self.hold(index, record.opaque, size);
+            self.hold(index, ticket, size);
             Ok(())
         });
         if result.is_err() {
@@ -83,13 +84,15 @@ impl Ledger {
         result
     }
 
-    /// Takes out a message whose report is taken; what its publisher gave along with it.
-    pub(super) fn settle(&mut self, index: u32, delivered: bool) -> u64 {
-        let entry = &mut self.entries[index as usize];
-        let Entry::Held { opaque, size } = *entry else {
-            unreachable!("every message is reported once");
-        };
-        *entry = Entry::Free { next: self.free };
+    /// What the publisher of a message gave along with it.
+    pub(super) fn ticket(&self, index: u32) -> T {
+        self.held_at(index).0
+    }
+
+    /// Takes out a message whose report was taken.
+    pub(super) fn settle(&mut self, index: u32, delivered: bool) {
+        let (_, size) = self.held_at(index);
+        self.entries[index as usize] = Entry::Free { next: self.free };
         self.free = Some(index);
         let counters = &mut self.counters;
         counters.held -= 1;
@@ -101,7 +104,6 @@ impl Ledger {
         if self.full && self.is_relieved() {
             self.full = false;
         }
-        opaque
     }
 
     /// The new value of `is_full`, if it has changed since this was asked.
@@ -155,8 +157,15 @@ impl Ledger {
         Err(SocketPublishError::Refused(full))
     }
 
-    fn hold(&mut self, index: u32, opaque: u64, size: u32) {
-        let held = Entry::Held { opaque, size };
+    fn held_at(&self, index: u32) -> (T, u32) {
+        match self.entries[index as usize] {
+            Entry::Held { ticket, size } => (ticket, size),
+            Entry::Free { .. } => unreachable!("every message is reported once"),
+        }
+    }
+
+    fn hold(&mut self, index: u32, ticket: T, size: u32) {
+        let held = Entry::Held { ticket, size };
         match self.entries.get_mut(index as usize) {
             Some(entry) => {
                 let Entry::Free { next } = *entry else {
@@ -208,14 +217,14 @@ mod tests {
 
     use super::*;
 
-    fn ledger(messages: usize, bytes: usize) -> Ledger {
+    fn ledger(messages: usize, bytes: usize) -> Ledger<u64> {
         Ledger::new(Limits { messages, bytes })
     }
 
     /// Publishes a message to a producer that takes everything; its entry, if it is accepted.
-    fn publish(ledger: &mut Ledger, record: &Record<'_>) -> Option<u32> {
+    fn publish(ledger: &mut Ledger<u64>, record: &Record<'_>) -> Option<u32> {
         let mut entry = None;
-        let result = ledger.enter(record, |index| {
+        let result = ledger.enter(record, record.opaque, |index| {
             entry = Some(index);
             Ok(())
         });
@@ -247,7 +256,7 @@ mod tests {
         let mut ledger = ledger(1_000, 10 * each);
         let entries: Vec<_> = (0..10).map(|_| publish(&mut ledger, &record)).collect();
         assert!(entries.iter().all(Option::is_some) && !ledger.is_full());
-        let refusal = ledger.enter(&record, |_| Ok(())).unwrap_err();
+        let refusal = ledger.enter(&record, 0, |_| Ok(())).unwrap_err();
         assert!(refusal.is_queue_full(), "{refusal}");
         assert!(ledger.is_full());
         assert_eq!(ledger.counters().refused, 1);
@@ -276,7 +285,7 @@ mod tests {
     #[test]
     fn what_the_producer_refuses_is_not_held() {
         let mut ledger = ledger(10, 1_000);
-        let refusal = ledger.enter(&Record::new("x"), |_| Err(PublishError::Closed));
+        let refusal = ledger.enter(&Record::new("x"), 0, |_| Err(PublishError::Closed));
         let closed = SocketPublishError::Refused(PublishError::Closed);
         assert_eq!(refusal.unwrap_err(), closed);
         let counters = ledger.counters();
@@ -323,7 +332,8 @@ mod tests {
                     Step::Settle { nth, delivered } if !held.is_empty() => {
                         let entry = *held.keys().nth(nth % held.len()).unwrap();
                         let (opaque, _) = held.remove(&entry).unwrap();
-                        prop_assert_eq!(ledger.settle(entry, delivered), opaque);
+                        prop_assert_eq!(ledger.ticket(entry), opaque);
+                        ledger.settle(entry, delivered);
                         delivered_count += u64::from(delivered);
                     }
                     Step::Settle { .. } => {}

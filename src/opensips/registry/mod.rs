@@ -35,7 +35,7 @@ pub use ledger::SocketCounters;
 pub use reports::{SocketReport, SocketReports};
 
 /// The sockets that messages are published to. Clones are handles of the same registry; the last to
-/// go ends its producers without waiting.
+/// go ends its producers without waiting. `T` is what comes back with the report of a message.
 ///
 /// ```
 /// use std::time::Duration;
@@ -50,20 +50,19 @@ pub use reports::{SocketReport, SocketReports};
 /// let cdrs = registry.define(&format!("[k1]{brokers}/cdr?g.linger.ms=1"))?.key;
 /// assert_eq!(registry.find("k1"), Some(cdrs));
 ///
-/// registry.publish(events, Record::new("{}").opaque(1))?;
-/// registry.publish(cdrs, Record::new("{}").key("call-1@sip").opaque(2))?;
+/// registry.publish(events, Record::new("{}"), "event")?;
+/// registry.publish(cdrs, Record::new("{}").key("call-1@sip"), "cdr")?;
 /// let mut reports = registry.reports();
 /// for _ in 0..2 {
 ///     let report = reports.wait(Duration::from_secs(5)).unwrap();
-///     assert_eq!(report.socket, if report.opaque == 1 { events } else { cdrs });
-///     println!("{} of {}: {:?}", report.opaque, report.topic, report.outcome);
+///     assert_eq!(report.socket, if report.ticket == "cdr" { cdrs } else { events });
+///     println!("{} to {}: {:?}", report.ticket, report.topic, report.outcome);
 /// }
 /// registry.close(Duration::from_secs(5))?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Default)]
-pub struct Registry {
-    shared: Arc<Shared>,
+pub struct Registry<T> {
+    shared: Arc<Shared<T>>,
 }
 
 /// Names a socket: its place, and which of the sockets that have been there it is. None is named
@@ -116,16 +115,16 @@ pub enum SocketState {
 /// Configures a [`Registry`].
 #[derive(Default)]
 pub struct RegistryBuilder {
-    shared: Shared,
+    report_records: bool,
+    on_full: Option<OnFull>,
 }
 
-#[derive(Default)]
-struct Shared {
+struct Shared<T> {
     report_records: bool,
     on_full: Option<OnFull>,
     /// Locked before the places.
     state: Mutex<State>,
-    places: RwLock<Vec<Place>>,
+    places: RwLock<Vec<Place<T>>>,
     /// How often clusters came or went.
     changes: AtomicU64,
     /// Notified when they do.
@@ -141,21 +140,20 @@ struct State {
     closed: bool,
 }
 
-#[derive(Default)]
-struct Place {
+struct Place<T> {
     generation: u32,
     /// Until it was unsubscribed and all of its messages were reported.
-    socket: Option<Arc<Member>>,
+    socket: Option<Arc<Member<T>>>,
 }
 
 /// A socket of the registry.
-struct Member {
+struct Member<T> {
     key: SocketKey,
     id: Option<Box<str>>,
     meaning: Meaning,
     cluster: Arc<Cluster>,
     topic: Topic,
-    ledger: Mutex<Ledger>,
+    ledger: Mutex<Ledger<T>>,
 }
 
 /// The ID of a `broker_id`.
@@ -176,12 +174,7 @@ struct Meaning {
     headers: Headers,
 }
 
-impl Registry {
-    /// A registry to configure.
-    pub fn builder() -> RegistryBuilder {
-        RegistryBuilder::default()
-    }
-
+impl<T: Copy> Registry<T> {
     /// Adds the socket of an event, or finds the one that means the same: the same brokers in any
     /// order, the same topic, and properties with the same effect, however they are written. It is
     /// there until it was unsubscribed as often as it was subscribed.
@@ -215,20 +208,25 @@ impl Registry {
     }
 
     /// Accepts a message for delivery, or refuses it at once. Never waits. The headers of the socket
-    /// come before those of the message.
+    /// come before those of the message, whose `opaque` is not looked at: the ticket comes back.
     ///
     /// # Errors
     /// As [`Topic::publish`], where the budget is that of the socket; or there is no such socket.
-    pub fn publish(&self, key: SocketKey, record: Record<'_>) -> Result<(), SocketPublishError> {
+    pub fn publish(
+        &self,
+        key: SocketKey,
+        record: Record<'_>,
+        ticket: T,
+    ) -> Result<(), SocketPublishError> {
         let places = self.shared.places.read();
-        let member = Shared::member(&places, key).ok_or(SocketPublishError::NoSocket)?;
-        member.publish(record, &self.shared)
+        let member = find(&places, key).ok_or(SocketPublishError::NoSocket)?;
+        member.publish(record, ticket, &self.shared)
     }
 
     /// Reports of all sockets: one for every message that was accepted, unless
     /// `delivery.report.only.error` of its socket says otherwise. A message counts against the
-    /// budget of its socket until its report is taken.
-    pub fn reports(&self) -> SocketReports {
+    /// budget of its socket until its report was taken and dropped.
+    pub fn reports(&self) -> SocketReports<T> {
         SocketReports::new(Arc::clone(&self.shared))
     }
 
@@ -236,7 +234,7 @@ impl Registry {
     pub fn status(&self, key: SocketKey) -> Option<SocketStatus> {
         let closed = self.shared.state.lock().closed;
         let places = self.shared.places.read();
-        let member = Shared::member(&places, key)?;
+        let member = find(&places, key)?;
         let ledger = member.ledger.lock();
         let state = match member.cluster.producer().fatal_error() {
             _ if !ledger.is_open() => SocketState::Unsubscribed,
@@ -257,7 +255,7 @@ impl Registry {
     pub fn unsubscribe(&self, key: SocketKey) -> bool {
         let mut state = self.shared.state.lock();
         let places = self.shared.places.read();
-        let Some(member) = Shared::member(&places, key).map(Arc::clone) else {
+        let Some(member) = find(&places, key).map(Arc::clone) else {
             return false;
         };
         drop(places);
@@ -347,7 +345,7 @@ impl Registry {
 impl RegistryBuilder {
     /// Whether reports carry the record. Its memory is then held until the report is dropped.
     pub fn report_records(mut self, report_records: bool) -> Self {
-        self.shared.report_records = report_records;
+        self.report_records = report_records;
         self
     }
 
@@ -355,24 +353,26 @@ impl RegistryBuilder {
     /// the changes, by whoever publishes or takes a report just then, and must be short and not use
     /// the registry.
     pub fn on_full(mut self, tell: impl Fn(SocketKey, bool) + Send + Sync + 'static) -> Self {
-        self.shared.on_full = Some(Box::new(tell));
+        self.on_full = Some(Box::new(tell));
         self
     }
 
     /// The registry.
-    pub fn build(self) -> Registry {
+    pub fn build<T>(self) -> Registry<T> {
         Registry {
-            shared: Arc::new(self.shared),
+            shared: Arc::new(Shared {
+                report_records: self.report_records,
+                on_full: self.on_full,
+                state: Mutex::default(),
+                places: RwLock::new(Vec::new()),
+                changes: AtomicU64::new(0),
+                changed: Arc::default(),
+            }),
         }
     }
 }
 
-impl Shared {
-    fn member(places: &[Place], key: SocketKey) -> Option<&Arc<Member>> {
-        let place = places.get(key.slot as usize)?;
-        place.socket.as_ref().filter(|member| member.key == key)
-    }
-
+impl<T: Copy> Shared<T> {
     /// The socket of this meaning, and whether it was there before.
     fn enter(
         &self,
@@ -430,7 +430,10 @@ impl Shared {
         let mut places = self.places.write();
         let free = places.iter().position(|place| place.socket.is_none());
         let slot = free.unwrap_or_else(|| {
-            places.push(Place::default());
+            places.push(Place {
+                generation: 0,
+                socket: None,
+            });
             places.len() - 1
         });
         let place = &mut places[slot];
@@ -452,12 +455,12 @@ impl Shared {
 
     /// Forgets a socket that has left and of which everything was reported, and its producer, which
     /// ends with its last handle, if that was the last of it.
-    fn remove(&self, member: &Arc<Member>) {
+    fn remove(&self, member: &Member<T>) {
         let mut state = self.state.lock();
         let mut places = self.places.write();
         let place = &mut places[member.key.slot as usize];
         let present = place.socket.as_ref();
-        if present.is_none_or(|present| !Arc::ptr_eq(present, member)) {
+        if present.is_none_or(|present| present.key != member.key) {
             return;
         }
         place.socket = None;
@@ -483,12 +486,17 @@ impl Shared {
     }
 }
 
-impl Member {
-    fn publish(&self, record: Record<'_>, shared: &Shared) -> Result<(), SocketPublishError> {
+impl<T: Copy> Member<T> {
+    fn publish(
+        &self,
+        record: Record<'_>,
+        ticket: T,
+        shared: &Shared<T>,
+    ) -> Result<(), SocketPublishError> {
         let mut ledger = self.ledger.lock();
         let opaque = |index| u64::from(self.key.slot) << u32::BITS | u64::from(index);
         let result = self.meaning.headers.before(record, |record| {
-            ledger.enter(&record, |index| {
+            ledger.enter(&record, ticket, |index| {
                 self.topic.publish(record.opaque(opaque(index)))
             })
         });
@@ -496,6 +504,23 @@ impl Member {
         shared.tell_full(self.key, ledger.full_change());
         result
     }
+
+    /// Takes a message out of the budget.
+    fn settle(&self, index: u32, delivered: bool, shared: &Shared<T>) {
+        let mut ledger = self.ledger.lock();
+        ledger.settle(index, delivered);
+        shared.tell_full(self.key, ledger.full_change());
+        let done = ledger.is_done();
+        drop(ledger);
+        if done {
+            shared.remove(self);
+        }
+    }
+}
+
+fn find<T>(places: &[Place<T>], key: SocketKey) -> Option<&Arc<Member<T>>> {
+    let place = places.get(key.slot as usize)?;
+    place.socket.as_ref().filter(|member| member.key == key)
 }
 
 fn drain(clusters: &[Arc<Cluster>], timeout: Duration) -> Result<(), FlushError> {
@@ -515,7 +540,20 @@ fn drain(clusters: &[Arc<Cluster>], timeout: Duration) -> Result<(), FlushError>
     }
 }
 
-impl fmt::Debug for Registry {
+impl<T> Default for Registry<T> {
+    fn default() -> Self {
+        RegistryBuilder::default().build()
+    }
+}
+
+impl<T> Clone for Registry<T> {
+    fn clone(&self) -> Self {
+        let shared = Arc::clone(&self.shared);
+        Self { shared }
+    }
+}
+
+impl<T> fmt::Debug for Registry<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let places = self.shared.places.read();
         let members = places.iter().filter_map(|place| place.socket.as_ref());

@@ -1,5 +1,6 @@
 //! Taking the reports of all sockets.
 
+use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,23 +10,27 @@ use std::time::Duration;
 use kafka_engine::signal::Listener;
 
 use super::cluster::Cluster;
-use super::{Shared, SocketKey};
+use super::{Member, Shared, SocketKey};
 use crate::driver::block_on;
 use crate::settings::ReportMode;
 use crate::{Report, Reports};
 
-/// What became of a message, and of which socket it was.
-#[derive(Clone, Debug)]
-pub struct SocketReport {
+/// What became of a message, and of which socket it was. The message counts against the budget of
+/// its socket until this is dropped.
+pub struct SocketReport<T: Copy> {
     /// The socket that accepted it.
     pub socket: SocketKey,
+    /// What its publisher gave along with it.
+    pub ticket: T,
     report: Report,
+    member: Arc<Member<T>>,
+    shared: Arc<Shared<T>>,
 }
 
 /// Where the reports of all sockets come out, those of every cluster in turn. Every report comes out
 /// once, whoever takes it; those of one partition in the order of [`Reports`].
-pub struct SocketReports {
-    shared: Arc<Shared>,
+pub struct SocketReports<T> {
+    shared: Arc<Shared<T>>,
     changed: Listener,
     /// [`Shared::changes`] as the sources show them.
     changes: u64,
@@ -39,8 +44,8 @@ struct Source {
     reports: Reports,
 }
 
-impl SocketReports {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+impl<T: Copy> SocketReports<T> {
+    pub(super) fn new(shared: Arc<Shared<T>>) -> Self {
         Self {
             changed: shared.changed.listener(),
             shared,
@@ -51,18 +56,18 @@ impl SocketReports {
     }
 
     /// Takes a report, if there is one.
-    pub fn take(&mut self) -> Option<SocketReport> {
+    pub fn take(&mut self) -> Option<SocketReport<T>> {
         self.follow();
         self.look(Source::take)
     }
 
     /// Takes a report; if there is none, waits for one for up to `timeout`.
-    pub fn wait(&mut self, timeout: Duration) -> Option<SocketReport> {
+    pub fn wait(&mut self, timeout: Duration) -> Option<SocketReport<T>> {
         block_on(timeout, |context| self.poll_take(context))
     }
 
     /// Takes a report; if there is none, has the task woken when one comes.
-    pub fn poll_take(&mut self, context: &mut Context<'_>) -> Poll<SocketReport> {
+    pub fn poll_take(&mut self, context: &mut Context<'_>) -> Poll<SocketReport<T>> {
         if let Some(report) = self.take() {
             return Poll::Ready(report);
         }
@@ -95,15 +100,15 @@ impl SocketReports {
     fn look(
         &mut self,
         mut take: impl FnMut(&mut Source) -> Option<Report>,
-    ) -> Option<SocketReport> {
+    ) -> Option<SocketReport<T>> {
         let count = self.sources.len();
         for _ in 0..count {
             self.next = (self.next + 1) % count;
             let source = &mut self.sources[self.next];
             while let Some(report) = take(source) {
-                let mode = source.cluster.report_mode();
-                let report = self.shared.attribute(report);
-                if is_wanted(mode, &report) {
+                let is_wanted = is_wanted(source.cluster.report_mode(), &report);
+                let report = SocketReport::new(report, &self.shared);
+                if is_wanted {
                     return Some(report);
                 }
             }
@@ -136,29 +141,38 @@ impl Source {
     }
 }
 
-impl Shared {
-    /// Finds the socket of a report, and takes the message out of its budget.
-    fn attribute(&self, mut report: Report) -> SocketReport {
-        let slot = (report.opaque >> u32::BITS) as usize;
-        let index = report.opaque as u32;
+impl<T: Copy> SocketReport<T> {
+    fn new(report: Report, shared: &Arc<Shared<T>>) -> Self {
         let member = {
-            let places = self.places.read();
-            let member = places[slot].socket.as_ref();
+            let places = shared.places.read();
+            let member = places[slot(&report)].socket.as_ref();
             Arc::clone(member.expect("its place is its own until everything was reported"))
         };
-        let mut ledger = member.ledger.lock();
-        report.opaque = ledger.settle(index, report.outcome.is_ok());
-        self.tell_full(member.key, ledger.full_change());
-        let done = ledger.is_done();
-        drop(ledger);
-        if done {
-            self.remove(&member);
-        }
-        SocketReport {
+        let ticket = member.ledger.lock().ticket(index(&report));
+        Self {
             socket: member.key,
+            ticket,
             report,
+            member,
+            shared: Arc::clone(shared),
         }
     }
+}
+
+impl<T: Copy> Drop for SocketReport<T> {
+    fn drop(&mut self) {
+        let (index, delivered) = (index(&self.report), self.report.outcome.is_ok());
+        self.member.settle(index, delivered, &self.shared);
+    }
+}
+
+/// What [`Member::publish`] made the opaque of.
+fn slot(report: &Report) -> usize {
+    (report.opaque >> u32::BITS) as usize
+}
+
+fn index(report: &Report) -> u32 {
+    report.opaque as u32
 }
 
 fn is_wanted(mode: ReportMode, report: &Report) -> bool {
@@ -169,10 +183,22 @@ fn is_wanted(mode: ReportMode, report: &Report) -> bool {
     }
 }
 
-impl Deref for SocketReport {
+impl<T: Copy> Deref for SocketReport<T> {
     type Target = Report;
 
+    /// Its `opaque` is the registry's.
     fn deref(&self) -> &Report {
         &self.report
+    }
+}
+
+impl<T: Copy + fmt::Debug> fmt::Debug for SocketReport<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SocketReport")
+            .field("socket", &self.socket)
+            .field("ticket", &self.ticket)
+            .field("topic", &self.report.topic)
+            .field("outcome", &self.report.outcome)
+            .finish_non_exhaustive()
     }
 }
