@@ -8,9 +8,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use kafka_mock::Cluster;
-use object::{Object, ObjectSymbol};
+use object::elf::DT_SONAME;
+use object::read::elf::ElfFile64;
+use object::{Endianness, Object, ObjectSymbol};
 
-use support::{Linked, libraries, program, run};
+use support::{Linked, SONAME, libraries, program, run};
 
 /// How long a case may take.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -90,6 +92,16 @@ fn the_shared_library_exports_the_interface_and_nothing_else() {
         .collect();
     exported.sort();
     assert_eq!(exported, support::declared_functions());
+}
+
+#[test]
+fn the_shared_library_is_known_by_a_name_with_the_number_of_its_interface() {
+    let file = fs::read(libraries().join("libevent_kafka.so")).unwrap();
+    let library = ElfFile64::<Endianness>::parse(&*file).unwrap();
+    let table = library.elf_dynamic_table().unwrap();
+    let soname = table.iter().find(|entry| entry.tag == DT_SONAME);
+    let soname = soname.expect("it has a soname").string(table.strings());
+    assert_eq!(soname.unwrap(), SONAME.as_bytes());
 }
 
 /// Runs each case in a process of its own, and panics with all that failed.

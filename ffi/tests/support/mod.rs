@@ -4,6 +4,7 @@
 // Every test binary compiles this module for itself and uses only a part of it.
 #![allow(dead_code)]
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -30,8 +31,21 @@ pub(crate) fn libraries() -> &'static Path {
             .arg(target)
             .envs([("CC", "/bin/false"), ("CXX", "/bin/false")]);
         run(&mut build);
-        target.join("debug")
+        let folder = target.join("debug");
+        name_as_installed(&folder);
+        folder
     })
+}
+
+/// The name by which programs look for the shared library.
+pub(crate) const SONAME: &str = "libevent_kafka.so.0";
+
+/// As a package would: the library is there by its soname, too.
+fn name_as_installed(folder: &Path) {
+    match std::os::unix::fs::symlink("libevent_kafka.so", folder.join(SONAME)) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => panic!("{error}"),
+        _ => {}
+    }
 }
 
 /// A C program of this package, ready to be run.
