@@ -83,6 +83,8 @@ pub struct Cluster {
     pub census: Census,
     /// Messages that wait for their outcome, as the world counts them.
     pub(crate) held: usize,
+    /// The opaque of the next message, as the world counts them.
+    pub(crate) next_opaque: u64,
     /// Records that elections took out of logs.
     lost: Vec<Lost>,
     last_topic_id: u8,
@@ -215,6 +217,8 @@ pub struct TopicLog {
     pub id: Uuid,
     /// By index.
     pub partitions: Vec<PartitionLog>,
+    /// If it was made anew: the opaque of the first message that was published after that.
+    anew_from: u64,
 }
 
 /// A partition.
@@ -286,6 +290,7 @@ impl Cluster {
             story: Story::default(),
             census: Census::default(),
             held: 0,
+            next_opaque: 0,
             lost: Vec::new(),
             last_topic_id: 0,
         }
@@ -305,9 +310,11 @@ impl Cluster {
             leader: Some(ids[index % ids.len()]),
             ..PartitionLog::default()
         };
+        let anew = self.former.iter().any(|(former, _)| former == name);
         let topic = TopicLog {
             id: Uuid([self.last_topic_id; 16]),
             partitions: (0..partitions).map(partition).collect(),
+            anew_from: if anew { self.next_opaque } else { 0 },
         };
         self.topics.insert(name.into(), topic);
     }
@@ -342,22 +349,32 @@ impl Cluster {
 
     /// All logs there are, or were before their topic was deleted: topic, partition, records.
     pub(crate) fn logs(&self) -> impl Iterator<Item = (&str, i32, &[Logged])> {
-        let topics = self.topics.iter();
-        let former = self.former.iter().map(|(name, topic)| (name, topic));
-        topics.chain(former).flat_map(|(name, topic)| {
+        self.all_topics().flat_map(|(name, topic)| {
             let partitions = (0..).zip(&topic.partitions);
             partitions.map(|(index, partition)| (name.as_str(), index, &partition.log[..]))
         })
     }
 
-    /// The same without topics that may have got what was sent to a former one of their name: only
-    /// ids (KIP-516) tell them apart.
-    pub(crate) fn definite_logs(&self) -> impl Iterator<Item = (&str, i32, &[Logged])> {
+    /// The same with the offsets of the records, and without those whose order nobody can promise where
+    /// requests go by names (before Produce 13): what was on its way when the topic was made anew. The
+    /// new log knows no producer, and takes what the former would have refused.
+    pub(crate) fn orderly_logs(&self) -> impl Iterator<Item = (&str, i32, Vec<(i64, &Logged)>)> {
         let mut produced = self.produced.iter();
         let by_name = produced.any(|request| request.version < BY_TOPIC_ID);
-        let anew = |name: &str| self.former.iter().any(|(former, _)| former == name);
-        self.logs()
-            .filter(move |(name, ..)| !by_name || !anew(name))
+        self.all_topics().flat_map(move |(name, topic)| {
+            let strayed = move |opaque| by_name && opaque < topic.anew_from;
+            let partitions = (0..).zip(&topic.partitions);
+            partitions.map(move |(index, partition)| {
+                let records = (0..).zip(&partition.log);
+                let records = records.filter(|(_, record)| !strayed(record.opaque));
+                (name.as_str(), index, records.collect())
+            })
+        })
+    }
+
+    fn all_topics(&self) -> impl Iterator<Item = (&String, &TopicLog)> {
+        let former = self.former.iter().map(|(name, topic)| (name, topic));
+        self.topics.iter().chain(former)
     }
 
     /// What there is, or was before the topic was deleted, at a place.

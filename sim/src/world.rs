@@ -215,6 +215,7 @@ impl World {
         let completion = message.waited_for.then(Completion::default);
         let wake = topic.publish(&self.clock, &record, completion.clone())?;
         self.books.accepted += 1;
+        self.cluster.next_opaque = self.books.accepted;
         if let Some(completion) = completion {
             self.completions.insert(opaque, Box::pin(completion));
         }

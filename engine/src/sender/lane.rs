@@ -72,8 +72,9 @@ pub(crate) struct Parcel {
     /// Its sequence numbers, once it has them.
     pub(crate) stamp: Option<Stamp>,
     pressing: Pressing,
-    /// Whether it may be in the log under these numbers.
-    doubtful: bool,
+    /// The topic whose log may have it under these numbers; zero is any that has the name: before
+    /// Produce 13 requests go by names, and one that is made anew takes what was meant for the former.
+    doubt: Option<Uuid>,
     pub(crate) attempts: u32,
     persisted: Persisted,
     last_error: Option<Arc<str>>,
@@ -183,17 +184,17 @@ impl Lane {
         moved
     }
 
-    /// Where the topic was made anew, its new log has nothing of what is in doubt, and does not know
-    /// this producer.
+    /// Where the topic was made anew, its new log has nothing of what went by the id of the former,
+    /// and does not know this producer.
     fn know_log(&mut self, topic_id: Uuid) {
         if topic_id == Uuid::ZERO || topic_id == self.log_id {
             return;
         }
         if self.log_id != Uuid::ZERO {
             self.interrupt();
-            self.head
-                .iter_mut()
-                .for_each(|parcel| parcel.doubtful = false);
+            for parcel in &mut self.head {
+                parcel.doubt = parcel.doubt.filter(|log| *log == Uuid::ZERO);
+            }
         }
         self.log_id = topic_id;
     }
@@ -354,7 +355,7 @@ impl Lane {
             batch,
             stamp: None,
             pressing: Pressing::No,
-            doubtful: false,
+            doubt: None,
             attempts: 0,
             persisted: Persisted::No,
             last_error: None,
@@ -458,8 +459,12 @@ impl Lane {
         };
         parcel.blame(setback);
         // What it was sent to may be gone together with its log.
-        let same_log = shipment.topic_id == Uuid::ZERO || shipment.topic_id == self.log_id;
-        parcel.doubtful |= setback.persisted == Persisted::Maybe && same_log;
+        let log = shipment.topic_id;
+        let same_log = log == Uuid::ZERO || log == self.log_id;
+        if setback.persisted == Persisted::Maybe && same_log {
+            // Zero, which means more than one log, goes before all others.
+            parcel.doubt = Some(parcel.doubt.map_or(log, |other| other.min(log)));
+        }
         self.retry(core, parcel, setback, retry_at);
     }
 
@@ -480,7 +485,7 @@ impl Lane {
         parcel.blame(setback);
         // The leader would have recognised it. It may come there yet, from a connection that is lost
         // on this side only, so that its message may be in the log.
-        parcel.doubtful = false;
+        parcel.doubt = None;
         let others = self.in_flight.iter().chain(&self.head);
         let mut before = others.filter(|other| other.id < parcel.id);
         let comes_behind = before.any(|other| other.stamp.is_some());
@@ -739,7 +744,7 @@ impl Lane {
 
     /// Whether anything that waits may be in the log already.
     fn has_doubtful(&self) -> bool {
-        self.head.iter().any(|parcel| parcel.doubtful)
+        self.head.iter().any(|parcel| parcel.doubt.is_some())
     }
 
     /// Which batch of the head is next. While the series is broken, those that have no number any
@@ -767,7 +772,7 @@ impl Lane {
     /// with them: they must not come there any more.
     fn check_numbers(&mut self, parcel: &mut Parcel) {
         let complete = parcel.batch.unsettled() == parcel.batch.count();
-        if parcel.stamp.is_some() && !parcel.doubtful && !complete {
+        if parcel.stamp.is_some() && parcel.doubt.is_none() && !complete {
             parcel.stamp = None;
             self.interrupt();
         }
@@ -775,7 +780,7 @@ impl Lane {
 
     /// Whether a batch could come into the log twice if its records were sent under other numbers.
     fn may_be_double(&self, parcel: &Parcel) -> bool {
-        parcel.doubtful && self.series.is_some()
+        parcel.doubt.is_some() && self.series.is_some()
     }
 
     /// Forgets what expired while it waited to go again.

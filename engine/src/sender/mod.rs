@@ -31,7 +31,7 @@ use crate::error::{DeliveryError, FatalError, Persisted};
 use crate::time::Time;
 
 /// A batch in a request: the partition's lane, which of its parcels, and the topic id that it went
-/// out under (metadata may bring another one before the answer comes).
+/// out under (metadata may bring another one before the answer comes); zero if it went by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shipment {
     pub(crate) lane: u32,

@@ -102,11 +102,10 @@ impl Sender {
             timeout_ms: i32::try_from(terms.request_timeout.as_millis()).unwrap_or(i32::MAX),
             topics,
         };
-        let shipments = self.shipments(&cargo);
-        let deadline = now.after(self.core.settings.request_timeout);
         let version = versions.produce.min(newest);
-        let lined_up = connection.produce(&request, version, segments, shipments, deadline);
-        let shipments = self.shipments(&cargo);
+        let shipments = self.shipments(&cargo, version);
+        let deadline = now.after(self.core.settings.request_timeout);
+        let lined_up = connection.produce(&request, version, segments, shipments.clone(), deadline);
         for (index, parcel) in cargo.parcels {
             self.lane_mut(index).sent(parcel);
         }
@@ -115,11 +114,14 @@ impl Sender {
         }
     }
 
-    fn shipments(&self, cargo: &Cargo) -> Vec<Shipment> {
+    fn shipments(&self, cargo: &Cargo, version: i16) -> Vec<Shipment> {
         let shipment = |(lane, parcel): &(u32, Parcel)| Shipment {
             lane: *lane,
             parcel: parcel.id,
-            topic_id: self.lane(*lane).topic_id,
+            topic_id: match version {
+                BY_TOPIC_ID.. => self.lane(*lane).topic_id,
+                _ => Uuid::ZERO,
+            },
         };
         cargo.parcels.iter().map(shipment).collect()
     }

@@ -739,6 +739,45 @@ fn a_topic_made_anew_counts_from_the_start() {
     world.verify_once();
 }
 
+/// Before Produce 13 the topic made anew takes what was on its way to the former: it may be there.
+#[test]
+fn what_went_by_name_stays_in_doubt_when_the_topic_is_made_anew() {
+    let refused = Fault::AppendThenRefuse(ErrorCode::REQUEST_TIMED_OUT);
+    // The new id becomes known while the batch is on the wire, and while it waits to go again.
+    for (fault, retry_backoff) in [
+        (Fault::AppendThenHang, millis(1)),
+        (refused.clone(), millis(1)),
+        (refused, secs(5)),
+    ] {
+        let (mut world, topic) = pipelining(Settings {
+            metadata_refresh_interval: Some(millis(300)),
+            request_timeout: secs(2),
+            retry_backoff,
+            retry_backoff_max: retry_backoff,
+            ..idempotent()
+        });
+        for broker in 1..=3 {
+            let versions = VersionRange { min: 3, max: 12 };
+            let broker = world.cluster.broker(broker);
+            broker.offers.insert(Produce, versions);
+            broker.distance = millis(50);
+        }
+        world.reset_connections(1);
+        world.run_for(secs(1));
+        world.cluster.broker(1).script(Produce, [fault]);
+        world.publish(&topic, &Message::of(10));
+        world.run_for(millis(20));
+        world.cluster.delete("t");
+        world.cluster.create("t", 1);
+        world.run_for(millis(20));
+        world.publish(&topic, &Message::of(10));
+        world.run_dry(secs(20));
+        world.verify();
+        world.verify_once();
+        assert_eq!(world.cluster.opaques("t", 0), [1, 2]);
+    }
+}
+
 #[test]
 fn brokers_that_do_not_know_topic_ids_are_served_all_the_same() {
     let mut cluster = Cluster::new(1).with_topic("t", 1);

@@ -124,6 +124,7 @@ impl Cluster {
         let bare = |topic: &TopicLog| TopicLog {
             id: topic.id,
             partitions: topic.partitions.iter().map(PartitionLog::bare).collect(),
+            ..TopicLog::default()
         };
         let topics = self.topics.iter();
         let topics = topics.map(|(name, topic)| (name.clone(), bare(topic)));
