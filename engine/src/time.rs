@@ -39,12 +39,13 @@ pub trait Clock {
     fn now(&self) -> Time;
 
     /// The same clock read cheaply: never ahead of [`Clock::now`], at most
-    /// [`COARSE_RESOLUTION`] behind it.
+    /// [`COARSE_LAG`] behind it.
     fn coarse(&self) -> Time;
 
     /// The wall clock: milliseconds since 1970 (UTC).
     fn wall_ms(&self) -> i64;
 }
 
-/// What a coarse clock may lag behind: one tick of a kernel that runs at 250 Hz or more.
-pub const COARSE_RESOLUTION: Duration = Duration::from_millis(4);
+/// What a coarse clock may lag behind: two ticks of a kernel that runs at 250 Hz. It is set at every
+/// tick, but moves by whole ticks only: what is left over may be nearly one more.
+pub const COARSE_LAG: Duration = Duration::from_millis(8);

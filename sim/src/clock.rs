@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use kafka_engine::time::{COARSE_RESOLUTION, Clock, Time};
+use kafka_engine::time::{COARSE_LAG, Clock, Time};
 
 /// The wall clock at the start of every test, in milliseconds since 1970.
 pub const START_MS: i64 = 1_700_000_000_000;
 
-/// Between two ticks of the coarse clock, so that it lags from the first reading on.
+/// Between two steps of the coarse clock, so that it lags from the first reading on.
 const START: u64 = 1_000_003_500_000;
 
 #[derive(Debug)]
@@ -48,10 +48,10 @@ impl Clock for ManualClock {
         Time::from_nanos(self.nanos.load(Ordering::Relaxed))
     }
 
-    /// Steps as Linux' `CLOCK_MONOTONIC_COARSE` does.
+    /// Steps as Linux' `CLOCK_MONOTONIC_COARSE` does, and lags as much.
     fn coarse(&self) -> Time {
         let now = self.now().as_nanos();
-        Time::from_nanos(now - now % COARSE_RESOLUTION.as_nanos() as u64)
+        Time::from_nanos(now - now % COARSE_LAG.as_nanos() as u64)
     }
 
     fn wall_ms(&self) -> i64 {

@@ -17,13 +17,13 @@ use super::opaques::Opaques;
 use super::segment::{Funding, LARGE_SEGMENT, Memory, SMALL_SEGMENT, Segment};
 use super::stamp::Stamp;
 use crate::report::{Completion, RecordWalk};
-use crate::time::{COARSE_RESOLUTION, Clock, Time};
+use crate::time::{COARSE_LAG, Clock, Time};
 
 /// A batch that waits is marked no more often than this.
-const MARK_INTERVAL: Duration = Duration::from_millis(40);
+const MARK_INTERVAL: Duration = Duration::from_millis(36);
 
 /// No record of a mark's range was published later than this after the mark.
-const MARK_SPAN: Duration = MARK_INTERVAL.saturating_add(COARSE_RESOLUTION);
+const MARK_SPAN: Duration = MARK_INTERVAL.saturating_add(COARSE_LAG);
 
 /// More than a record takes beside its key, value and headers: its length, attributes, timestamp,
 /// offset, and the lengths of key and value.
@@ -645,7 +645,7 @@ mod tests {
         }
 
         fn coarse(&self) -> Time {
-            let tick = COARSE_RESOLUTION.as_nanos() as u64;
+            let tick = COARSE_LAG.as_nanos() as u64;
             Time::from_nanos(self.0.get() / tick * tick)
         }
 
@@ -738,7 +738,7 @@ mod tests {
             append(&mut batch, &clock, b"v", opaque);
             clock.pass(Duration::from_micros(100));
         }
-        assert!(batch.marks.len() <= 1_000 / 40 + 1, "{}", batch.marks.len());
+        assert!(batch.marks.len() <= 1_000 / 36 + 1, "{}", batch.marks.len());
     }
 
     #[test]

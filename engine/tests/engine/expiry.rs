@@ -242,3 +242,54 @@ fn no_timeout_is_no_timeout() {
     assert_eq!(world.delivered(), 1);
     world.verify();
 }
+
+/// Publishes a thousand messages, four by four with the same time-out, which is one of 250 from 100 to
+/// 5,000 ms, and checks that each fails when its own time has come.
+fn keep_time_outs_of_a_thousand(mut world: World) {
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut timeouts: Vec<_> = (0..250).map(|n| millis(100 + n * 4_900 / 249)).collect();
+    random.shuffle(&mut timeouts);
+    let mut due = Vec::new();
+    for timeout in timeouts {
+        let settings = TopicSettings {
+            message_timeout: Some(timeout),
+            ..TopicSettings::default()
+        };
+        let topic = world.topic_with("t", &settings);
+        for _ in 0..4 {
+            let opaque = world.publish(&topic, &Message::of(100).to(0));
+            due.push((opaque, world.elapsed() + timeout));
+            // So close that one has to stand for another, and not at the same time.
+            world.run_for(millis(random.u64(0..12)));
+        }
+    }
+    world.run_dry(secs(6));
+    assert_eq!(due.len(), 1_000);
+    for (opaque, due) in due {
+        assert_eq!(world.failure(opaque).error, DeliveryError::TimedOut);
+        let at = world.outcomes[&opaque].at;
+        assert!(at >= due, "{opaque} early: {at:?} instead of {due:?}");
+        let late = at - due;
+        assert!(late <= millis(50), "{opaque} is {late:?} late");
+    }
+    // The memory of what is in flight is in use until nobody can ask for it any more.
+    world.run_for(secs(60));
+    world.verify();
+}
+
+#[test]
+fn a_thousand_messages_expire_in_time_without_a_broker() {
+    let mut world = World::new(Cluster::new(1), Settings::default());
+    world.crash(1, Reach::Refuses);
+    keep_time_outs_of_a_thousand(world);
+}
+
+#[test]
+fn a_thousand_messages_expire_in_time_while_a_broker_says_nothing() {
+    let mut world = World::new(Cluster::new(1).with_topic("t", 2), Settings::default());
+    world.topic_with("t", &expiring());
+    world.run_for(millis(200));
+    let faults = vec![Fault::AppendThenHang; 1000];
+    world.cluster.broker(1).script(Produce, faults);
+    keep_time_outs_of_a_thousand(world);
+}
