@@ -28,7 +28,7 @@ fn shapes() -> Vec<Shape> {
         let value = (n % 3 > 0).then(|| every_byte[..n].to_vec());
         (format!("header-{n}"), value)
     });
-    let sizes = [1, 2, 100, 1_000, 10_000, 65_535, 65_536, 70_000, 999_000];
+    let sizes = [1, 2, 100, 1_000, 10_000, 65_535, 65_536, 70_000, 1_000_000];
     let text = |size| {
         b"INVITE sip:alice@example.com;"
             .iter()
@@ -109,6 +109,8 @@ fn every_shape_arrives_equal_through_every_codec_with_and_without_idempotence() 
             let properties = [
                 ("compression.codec", codec),
                 ("enable.idempotence", idempotence),
+                // A megabyte and its framing; Kafka takes a little more.
+                ("message.max.bytes", "1001000"),
             ];
             let producer = producer(cluster.bootstrap(), &properties);
             for (n, shape) in shapes[..alone].iter().enumerate() {

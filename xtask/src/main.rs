@@ -29,7 +29,8 @@ usage: cargo xtask COMMAND
   test [--no-broker]   every check and test, a real broker included; installs what is missing
   fuzz [--seconds S] [TARGET]
                        the fuzz targets, one after another, 60 s each unless told otherwise
-  bench                what publishing costs its caller, in time and in instructions
+  bench                what publishing costs its caller, in time and in instructions; what codecs gain
+                       and cost; how late messages expire
   chaos [--minutes M | --messages N] [--rate R] [--seed S]
         [--only kill|pause|stop|all-down|producer] [--idempotent] [--beside librdkafka]
         [--kafka VERSION]
