@@ -39,7 +39,8 @@ impl<W: Word> Doorbell<W> {
     pub(crate) fn wake(&self) {
         let nap = self.0.load(Ordering::Relaxed);
         if is_asleep(nap) {
-            self.0.store(nap.wrapping_add(1), Ordering::Relaxed);
+            // Unless who rang has noted it meanwhile.
+            self.0.change(nap, nap.wrapping_add(1), Ordering::Relaxed);
         }
     }
 }

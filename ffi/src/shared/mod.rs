@@ -16,6 +16,8 @@ pub(crate) mod lane;
 mod local;
 mod mapping;
 mod memory;
+#[cfg(test)]
+mod models;
 pub(crate) mod outbox;
 pub(crate) mod process;
 pub(crate) mod record;

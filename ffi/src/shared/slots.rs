@@ -122,9 +122,17 @@ impl<'a, W: Word, B: Bytes> Slots<'a, W, B> {
 
     /// The oldest batch for this seat.
     pub(super) fn oldest_for(&self, seat: Addressee) -> Option<Batch> {
+        self.look_for(seat)?;
+        // Older ones may have come to slots that were looked at before. Whoever has seen a batch sees
+        // those that were sent before it.
+        self.look_for(seat)
+    }
+
+    fn look_for(&self, seat: Addressee) -> Option<Batch> {
         let slots = self.states.iter().enumerate();
         let ready = slots.filter_map(|(slot, state)| {
-            let present = state.load(Ordering::Relaxed);
+            // Acquire: what was sent before is there, too.
+            let present = state.load(Ordering::Acquire);
             let number = number_of(present);
             (present == word(READY, seat, number)).then_some((number, slot))
         });
