@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use event_kafka::opensips::{
-    Registry, RegistryBuilder, SocketKey, SocketPublishError, SocketReport, SocketReports,
+    Registry, RegistryBuilder, Socket, SocketKey, SocketPublishError, SocketReport, SocketReports,
     SocketState, SubscribeError,
 };
 use event_kafka::{DeliveryError, Header, PublishError, Record};
@@ -108,6 +108,10 @@ fn what_is_wrong_with_a_socket_is_told_and_nothing_is_kept_of_it() {
         matches!(contradiction, SubscribeError::Start(_)),
         "{contradiction}"
     );
+    let contradiction = Socket::parse("host/t?g.enable.idempotence=true&t.acks=1").unwrap();
+    assert!(check_socket(&contradiction).is_err());
+    let repetition = Socket::parse("host/t?g.linger.ms=1&g.linger.ms=2").unwrap();
+    assert_eq!(check_socket(&repetition).unwrap().len(), 1);
     registry.define("[k1]host/t?g.linger.ms=x").unwrap_err();
     assert_eq!(registry.find("k1"), None);
     assert_eq!(format!("{registry:?}"), "[]");

@@ -39,7 +39,7 @@ pub use event_id::{EventId, EventIds};
 pub use payload::{Event, Params, Payload, Value};
 pub use registry::{
     Registry, RegistryBuilder, SocketCounters, SocketKey, SocketPublishError, SocketReport,
-    SocketReports, SocketState, SocketStatus, SubscribeError, Subscription,
+    SocketReports, SocketState, SocketStatus, SubscribeError, Subscription, check_socket,
 };
 pub use socket::{
     BrokerId, BrokerIds, ConfigFile, KeySource, Members, Outside, ResolvedSocket, Socket,

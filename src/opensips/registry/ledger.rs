@@ -38,10 +38,17 @@ pub(super) struct Ledger<T> {
 }
 
 /// What may be held.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Limits {
     pub(super) messages: usize,
     pub(super) bytes: usize,
+}
+
+impl Limits {
+    pub(super) const NOTHING: Self = Self {
+        messages: 0,
+        bytes: 0,
+    };
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -63,16 +70,17 @@ impl<T: Copy> Ledger<T> {
         }
     }
 
-    /// Enters a message if it fits and `publish`, which is given the number of its entry, accepts
-    /// it.
+    /// Enters a message if it fits into the budget, or, if it was promised, into that and `overdraft`,
+    /// and if `publish`, which is given the number of its entry, accepts it.
     pub(super) fn enter(
         &mut self,
         record: &Record<'_>,
         ticket: T,
+        overdraft: Limits,
         publish: impl FnOnce(u32) -> Result<(), PublishError>,
     ) -> Result<(), SocketPublishError> {
         let size = size(record);
-        let result = self.admit(size).and_then(|()| {
+        let result = self.admit(size, overdraft).and_then(|()| {
             let index = self.free.unwrap_or(self.entries.len() as u32);
             publish(index).map_err(SocketPublishError::Refused)?;
             self.hold(index, ticket, size);
@@ -140,21 +148,23 @@ impl<T: Copy> Ledger<T> {
         self.users -= 1;
     }
 
-    fn admit(&mut self, size: u32) -> Result<(), SocketPublishError> {
+    fn admit(&mut self, size: u32, overdraft: Limits) -> Result<(), SocketPublishError> {
         if !self.is_open() {
             return Err(SocketPublishError::NoSocket);
         }
         let Limits { messages, bytes } = self.limits;
-        let full = if self.held() >= messages {
-            PublishError::TooManyMessages { limit: messages }
-        } else if self.held_bytes() + size as usize > bytes {
-            PublishError::TooManyBytes { limit: bytes }
-        } else {
-            return Ok(());
-        };
+        let after = self.held_bytes() + size as usize;
         // One that is too large where there is room for others says nothing of them.
-        self.full = self.full || !self.is_relieved();
-        Err(SocketPublishError::Refused(full))
+        self.full = self.full || after > bytes && !self.is_relieved();
+        if self.held() >= messages.saturating_add(overdraft.messages) {
+            let full = PublishError::TooManyMessages { limit: messages };
+            Err(SocketPublishError::Refused(full))
+        } else if after > bytes.saturating_add(overdraft.bytes) {
+            let full = PublishError::TooManyBytes { limit: bytes };
+            Err(SocketPublishError::Refused(full))
+        } else {
+            Ok(())
+        }
     }
 
     fn held_at(&self, index: u32) -> (T, u32) {
@@ -224,7 +234,7 @@ mod tests {
     /// Publishes a message to a producer that takes everything; its entry, if it is accepted.
     fn publish(ledger: &mut Ledger<u64>, record: &Record<'_>) -> Option<u32> {
         let mut entry = None;
-        let result = ledger.enter(record, record.opaque, |index| {
+        let result = ledger.enter(record, record.opaque, Limits::NOTHING, |index| {
             entry = Some(index);
             Ok(())
         });
@@ -256,7 +266,9 @@ mod tests {
         let mut ledger = ledger(1_000, 10 * each);
         let entries: Vec<_> = (0..10).map(|_| publish(&mut ledger, &record)).collect();
         assert!(entries.iter().all(Option::is_some) && !ledger.is_full());
-        let refusal = ledger.enter(&record, 0, |_| Ok(())).unwrap_err();
+        let refusal = ledger
+            .enter(&record, 0, Limits::NOTHING, |_| Ok(()))
+            .unwrap_err();
         assert!(refusal.is_queue_full(), "{refusal}");
         assert!(ledger.is_full());
         assert_eq!(ledger.counters().refused, 1);
@@ -283,9 +295,34 @@ mod tests {
     }
 
     #[test]
+    fn what_was_promised_is_taken_beyond_the_budget_though_not_without_end() {
+        let mut ledger = ledger(10, 1_000_000);
+        let promised = |ledger: &mut Ledger<u64>| {
+            let overdraft = Limits {
+                messages: 10,
+                bytes: 1_000,
+            };
+            let result = ledger.enter(&Record::new("x"), 0, overdraft, |_| Ok(()));
+            (result.is_ok(), ledger.full_change())
+        };
+        let taken: Vec<_> = (0..21).map(|_| promised(&mut ledger)).collect();
+        let mut expected = vec![(true, None); 20];
+        expected[9].1 = Some(true);
+        expected.push((false, None));
+        assert_eq!(taken, expected);
+        for n in 0..11 {
+            assert!(ledger.is_full());
+            ledger.settle(n, true);
+        }
+        assert!(!ledger.is_full());
+    }
+
+    #[test]
     fn what_the_producer_refuses_is_not_held() {
         let mut ledger = ledger(10, 1_000);
-        let refusal = ledger.enter(&Record::new("x"), 0, |_| Err(PublishError::Closed));
+        let refusal = ledger.enter(&Record::new("x"), 0, Limits::NOTHING, |_| {
+            Err(PublishError::Closed)
+        });
         let closed = SocketPublishError::Refused(PublishError::Closed);
         assert_eq!(refusal.unwrap_err(), closed);
         let counters = ledger.counters();

@@ -28,7 +28,7 @@ use crate::{CloseError, FatalError, FlushError, Record, StartError, Topic};
 
 use cluster::Cluster;
 use headers::Headers;
-use ledger::Ledger;
+use ledger::{Ledger, Limits};
 
 pub use error::{SocketPublishError, SubscribeError};
 pub use ledger::SocketCounters;
@@ -116,11 +116,13 @@ pub enum SocketState {
 #[derive(Default)]
 pub struct RegistryBuilder {
     report_records: bool,
+    overdraft: Limits,
     on_full: Option<OnFull>,
 }
 
 struct Shared<T> {
     report_records: bool,
+    overdraft: Limits,
     on_full: Option<OnFull>,
     /// Locked before the places.
     state: Mutex<State>,
@@ -154,6 +156,13 @@ struct Member<T> {
     cluster: Arc<Cluster>,
     topic: Topic,
     ledger: Mutex<Ledger<T>>,
+}
+
+/// What a socket says.
+struct Understood {
+    finished: Finished,
+    meaning: Meaning,
+    warnings: Vec<SocketWarning>,
 }
 
 /// The ID of a `broker_id`.
@@ -218,9 +227,21 @@ impl<T: Copy> Registry<T> {
         record: Record<'_>,
         ticket: T,
     ) -> Result<(), SocketPublishError> {
-        let places = self.shared.places.read();
-        let member = find(&places, key).ok_or(SocketPublishError::NoSocket)?;
-        member.publish(record, ticket, &self.shared)
+        self.publish_within(key, record, ticket, Limits::NOTHING)
+    }
+
+    /// As [`Registry::publish`], for a message that somebody took on behalf of the socket while it was
+    /// not full: it may overdraw the budget ([`RegistryBuilder::overdraft`]).
+    ///
+    /// # Errors
+    /// As [`Registry::publish`].
+    pub fn publish_promised(
+        &self,
+        key: SocketKey,
+        record: Record<'_>,
+        ticket: T,
+    ) -> Result<(), SocketPublishError> {
+        self.publish_within(key, record, ticket, self.shared.overdraft)
     }
 
     /// Reports of all sockets: one for every message that was accepted, unless
@@ -315,19 +336,24 @@ impl<T: Copy> Registry<T> {
         }
     }
 
+    fn publish_within(
+        &self,
+        key: SocketKey,
+        record: Record<'_>,
+        ticket: T,
+        overdraft: Limits,
+    ) -> Result<(), SocketPublishError> {
+        let places = self.shared.places.read();
+        let member = find(&places, key).ok_or(SocketPublishError::NoSocket)?;
+        member.publish(record, ticket, overdraft, &self.shared)
+    }
+
     fn add(&self, socket: &Socket<'_>, id: Option<Id<'_>>) -> Result<Subscription, SubscribeError> {
-        let mut config = Config::default();
-        let resolved = socket.resolve(&System)?;
-        let warnings = resolved.configure(&mut config)?;
-        let finished = config.finish().map_err(StartError::Config)?;
-        let meaning = Meaning {
-            topic: socket.topic.into(),
-            settings: finished.topic_settings.clone(),
-            key: socket.key.clone().into_owned(),
-            payload: socket.payload,
-            members: socket.members,
-            headers: Headers::new(&resolved.headers()),
-        };
+        let Understood {
+            finished,
+            meaning,
+            warnings,
+        } = understand(socket)?;
         let (key, renewed) = self.shared.enter(&finished, meaning, id)?;
         if !renewed {
             for warning in &finished.warnings {
@@ -342,10 +368,45 @@ impl<T: Copy> Registry<T> {
     }
 }
 
+/// What [`Registry::subscribe`] would find in a socket, without doing so.
+///
+/// # Errors
+/// It cannot be obeyed.
+pub fn check_socket(socket: &Socket<'_>) -> Result<Vec<SocketWarning>, SubscribeError> {
+    Ok(understand(socket)?.warnings)
+}
+
+fn understand(socket: &Socket<'_>) -> Result<Understood, SubscribeError> {
+    let mut config = Config::default();
+    let resolved = socket.resolve(&System)?;
+    let warnings = resolved.configure(&mut config)?;
+    let finished = config.finish().map_err(StartError::Config)?;
+    let meaning = Meaning {
+        topic: socket.topic.into(),
+        settings: finished.topic_settings.clone(),
+        key: socket.key.clone().into_owned(),
+        payload: socket.payload,
+        members: socket.members,
+        headers: Headers::new(&resolved.headers()),
+    };
+    Ok(Understood {
+        finished,
+        meaning,
+        warnings,
+    })
+}
+
 impl RegistryBuilder {
     /// Whether reports carry the record. Its memory is then held until the report is dropped.
     pub fn report_records(mut self, report_records: bool) -> Self {
         self.report_records = report_records;
+        self
+    }
+
+    /// By how much [`Registry::publish_promised`] may overdraw the budget of each socket: as much as
+    /// can have been promised before everybody knows that the socket is full. Nothing unless set.
+    pub fn overdraft(mut self, messages: usize, bytes: usize) -> Self {
+        self.overdraft = Limits { messages, bytes };
         self
     }
 
@@ -362,6 +423,7 @@ impl RegistryBuilder {
         Registry {
             shared: Arc::new(Shared {
                 report_records: self.report_records,
+                overdraft: self.overdraft,
                 on_full: self.on_full,
                 state: Mutex::default(),
                 places: RwLock::new(Vec::new()),
@@ -491,12 +553,13 @@ impl<T: Copy> Member<T> {
         &self,
         record: Record<'_>,
         ticket: T,
+        overdraft: Limits,
         shared: &Shared<T>,
     ) -> Result<(), SocketPublishError> {
         let mut ledger = self.ledger.lock();
         let opaque = |index| u64::from(self.key.slot) << u32::BITS | u64::from(index);
         let result = self.meaning.headers.before(record, |record| {
-            ledger.enter(&record, ticket, |index| {
+            ledger.enter(&record, ticket, overdraft, |index| {
                 self.topic.publish(record.opaque(opaque(index)))
             })
         });
