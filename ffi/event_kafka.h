@@ -12,11 +12,14 @@
  * that are listed with it, any function may return EVENT_KAFKA_ERR_FORKED, EVENT_KAFKA_ERR_INTERNAL
  * and, at its first use, EVENT_KAFKA_ERR_SYSTEM.
  *
- * Nothing here calls back, and no handle is an address: a function that is given one that was freed
- * returns EVENT_KAFKA_ERR_BAD_HANDLE.
+ * Nothing here calls back, but event_kafka_area_publish_in_place() before it returns, and no handle
+ * is an address: a function that is given one that was freed returns EVENT_KAFKA_ERR_BAD_HANDLE.
  *
  * Fork first: in a child of a process that has called one of these functions before, they all return
- * EVENT_KAFKA_ERR_FORKED at once, and the parent goes on undisturbed.
+ * EVENT_KAFKA_ERR_FORKED at once, and the parent goes on undisturbed. Not so event_kafka_version() and
+ * the functions of an area, event_kafka_area_...(): with them, processes that a host forks publish
+ * through one of their own, the worker, that has the producers. Make the area, fork, attach the worker
+ * in one child.
  */
 
 
@@ -59,6 +62,11 @@
 #define EVENT_KAFKA_ERR_INVALID_ARG -186
 
 /**
+ * Another process does that already (_STATE).
+ */
+#define EVENT_KAFKA_ERR_STATE -172
+
+/**
  * The topic has no such partition (_UNKNOWN_PARTITION).
  */
 #define EVENT_KAFKA_ERR_UNKNOWN_PARTITION -190
@@ -74,7 +82,7 @@
 #define EVENT_KAFKA_ERR_SYSTEM -194
 
 /**
- * The producer was closed (_DESTROY).
+ * The producer was closed, or the socket unsubscribed (_DESTROY).
  */
 #define EVENT_KAFKA_ERR_CLOSED -197
 
@@ -177,6 +185,38 @@
  * Everything; LOG_DEBUG of syslog.
  */
 #define EVENT_KAFKA_LOG_DEBUG 7
+
+/**
+ * The socket takes messages.
+ */
+#define EVENT_KAFKA_SOCKET_OPEN 1
+
+/**
+ * The socket takes none until some of those that it holds are delivered or failed: its budget is
+ * used up. It takes some again once no more than 90 % of it are used.
+ */
+#define EVENT_KAFKA_SOCKET_FULL 2
+
+/**
+ * The socket was unsubscribed, and takes none. What it has taken is still delivered.
+ */
+#define EVENT_KAFKA_SOCKET_CLOSING 3
+
+/**
+ * For the route of a message: it gets no report.
+ */
+#define EVENT_KAFKA_ROUTE_NONE UINT32_MAX
+
+/**
+ * How many reports come at most at a time.
+ */
+#define EVENT_KAFKA_MOST_REPORTS 16
+
+/**
+ * For event_kafka_worker_attach(): reports have the key and the value of their message, whose memory
+ * is held until then.
+ */
+#define EVENT_KAFKA_WORKER_REPORTS_RECORDS 1
 
 /**
  * A property as librdkafka names it, of the producer or (perhaps with "topic." before it) of its
@@ -374,6 +414,250 @@ typedef struct event_kafka_log_line_t {
    */
   char text[1020];
 } event_kafka_log_line_t;
+
+/**
+ * How large an area is; 0 anywhere is the default. It takes memory as it is used.
+ */
+typedef struct event_kafka_area_sizes_t {
+  /**
+   * How many processes can publish and take reports at a time, up to 4095. 64.
+   */
+  size_t lanes;
+  /**
+   * Bytes of the lane of each, rounded up to a power of two: 4 KiB to 1 GiB. A message takes at
+   * most half of it. 1 MiB.
+   */
+  size_t lane_bytes;
+  /**
+   * How many sockets there can be at a time, up to 65536. 256.
+   */
+  size_t sockets;
+  /**
+   * Bytes of the longest socket, up to 1 MiB. 2048.
+   */
+  size_t socket_bytes;
+  /**
+   * How many batches of up to 16 reports can wait for their readers, 2 to 65536. 256.
+   */
+  size_t report_slots;
+  /**
+   * Bytes of such a batch, 1 KiB to 16 MiB. 64 KiB.
+   */
+  size_t report_bytes;
+} event_kafka_area_sizes_t;
+
+/**
+ * Memory that a process and those that it forks from then on share. A number that names it in all of
+ * them, free to be copied; a zeroed one names none.
+ */
+typedef struct event_kafka_area_t {
+  /**
+   * Not to be looked at.
+   */
+  uint64_t id;
+} event_kafka_area_t;
+
+/**
+ * A socket that is subscribed in an area. Free to be copied and to be handed to other processes of
+ * the area; a zeroed one names none, and none is named like an earlier one.
+ */
+typedef struct event_kafka_socket_t {
+  /**
+   * Its place in the table.
+   */
+  uint32_t slot;
+  /**
+   * Which one of those that were there.
+   */
+  uint32_t generation;
+} event_kafka_socket_t;
+
+/**
+ * Messages of a socket: accepted = delivered + failed + held, at every moment.
+ */
+typedef struct event_kafka_socket_status_t {
+  /**
+   * EVENT_KAFKA_SOCKET_...
+   */
+  int32_t state;
+  /**
+   * Accepted by the worker.
+   */
+  uint64_t accepted;
+  /**
+   * Delivered, and reported where somebody asked for it.
+   */
+  uint64_t delivered;
+  /**
+   * Failed, and reported where somebody asked for it.
+   */
+  uint64_t failed;
+  /**
+   * Accepted, and neither delivered nor failed so far.
+   */
+  uint64_t held;
+  /**
+   * Refused, by event_kafka_area_publish() or, with a report, by the worker.
+   */
+  uint64_t refused;
+} event_kafka_socket_status_t;
+
+/**
+ * Writes the value of a message into room for so many bytes, and returns how many it took; more than
+ * room_size: the message is given up.
+ */
+typedef size_t (*event_kafka_write_t)(void *context, void *room, size_t room_size);
+
+/**
+ * What became of one message that was published into a lane.
+ */
+typedef struct event_kafka_lane_report_t {
+  /**
+   * What was published with it.
+   */
+  uint64_t opaque;
+  /**
+   * Where it was published to.
+   */
+  struct event_kafka_socket_t socket;
+  /**
+   * What was published with it.
+   */
+  uint32_t route;
+  /**
+   * EVENT_KAFKA_OK: it is in the log. Otherwise the code of what ended it: Kafka's if positive,
+   * librdkafka's if negative. EVENT_KAFKA_ERR_QUEUE_FULL: the worker had no room for it.
+   */
+  int32_t error;
+  /**
+   * Its offset; -1 if it was not delivered, or with acks=0, when nobody says.
+   */
+  int64_t offset;
+  /**
+   * The time that the broker gave it, in milliseconds since 1970, where the topic is set to
+   * LogAppendTime; otherwise -1, and it has its own.
+   */
+  int64_t log_append_time;
+  /**
+   * Microseconds from when the worker took it to when it had this report.
+   */
+  uint64_t latency_us;
+  /**
+   * Its partition; -1 if none had been chosen yet.
+   */
+  int32_t partition;
+  /**
+   * How often a message that failed had been sent.
+   */
+  uint32_t attempts;
+  /**
+   * Where a message that failed was then: EVENT_KAFKA_PLACE_...
+   */
+  int32_t place;
+  /**
+   * 1: a message that failed may be in the log all the same, as it was sent and not refused.
+   */
+  int32_t maybe_persisted;
+  /**
+   * Its key, if the worker reports records; NULL is none. It stays until this thread takes reports
+   * again, and is cut where it is longer than an area's report_bytes.
+   */
+  const void *key;
+  /**
+   * Bytes of the key that are there.
+   */
+  size_t key_size;
+  /**
+   * Its value, as its key is.
+   */
+  const void *value;
+  /**
+   * Bytes of the value that are there.
+   */
+  size_t value_size;
+  /**
+   * Its topic; empty if it came to none.
+   */
+  char topic[250];
+  /**
+   * The name of the code, such as "_MSG_TIMED_OUT"; empty if it was delivered.
+   */
+  char error_name[48];
+  /**
+   * The failure in words, with what went wrong last; empty if it was delivered.
+   */
+  char error_text[256];
+} event_kafka_lane_report_t;
+
+/**
+ * The worker of an area, in the process that is it. A number that names it, free to be copied; a
+ * zeroed one names none.
+ */
+typedef struct event_kafka_worker_t {
+  /**
+   * Not to be looked at.
+   */
+  uint64_t id;
+} event_kafka_worker_t;
+
+/**
+ * What a worker has done since it was attached. Messages: accepted = delivered + failed + held, at
+ * every moment.
+ */
+typedef struct event_kafka_worker_counters_t {
+  /**
+   * Messages that were taken from lanes: accepted or refused.
+   */
+  uint64_t taken;
+  /**
+   * Accepted for delivery.
+   */
+  uint64_t accepted;
+  /**
+   * Delivered.
+   */
+  uint64_t delivered;
+  /**
+   * Failed.
+   */
+  uint64_t failed;
+  /**
+   * Accepted and without an outcome, or with one that waits for its reader.
+   */
+  uint64_t held;
+  /**
+   * Refused, each with a report.
+   */
+  uint64_t refused;
+  /**
+   * Reports that were sent to the processes that asked.
+   */
+  uint64_t reported;
+  /**
+   * Reports that nobody wants any more, as the process that asked has ended.
+   */
+  uint64_t orphaned;
+  /**
+   * Reports that wait for room, as their readers lag behind.
+   */
+  uint64_t parked;
+  /**
+   * Records of lanes that were no messages.
+   */
+  uint64_t malformed;
+  /**
+   * Lanes that something overwrote; their processes have to end.
+   */
+  uint64_t broken;
+  /**
+   * Lanes that were given back as their processes ended.
+   */
+  uint64_t reclaimed;
+  /**
+   * How often the worker slept: it is woken by nothing but work.
+   */
+  uint64_t naps;
+} event_kafka_worker_counters_t;
 
 #ifdef __cplusplus
 extern "C" {
@@ -610,6 +894,264 @@ int32_t event_kafka_poll_log(struct event_kafka_log_line_t *lines,
  * Errors: EVENT_KAFKA_ERR_SYSTEM, EVENT_KAFKA_ERR_INVALID_ARG.
  */
 int32_t event_kafka_log_fd(int *fd);
+
+/**
+ * Makes an area, before the host forks: this process, and all that it forks from then on, publish
+ * into it and take reports from it, and one of them is its worker (event_kafka_worker_attach()).
+ *
+ * Any thread, at any time; in one that was forked before, it is another area.
+ *
+ * sizes: NULL takes the defaults.
+ *
+ * Errors: EVENT_KAFKA_ERR_INVALID_ARG (a size; the text says which), EVENT_KAFKA_ERR_SYSTEM.
+ */
+int32_t event_kafka_area_create(const struct event_kafka_area_sizes_t *sizes,
+                                struct event_kafka_area_t *area,
+                                char *text,
+                                size_t text_size);
+
+/**
+ * Lets go of an area in this process; the others keep it. Its handle names nothing any more here.
+ *
+ * Any process of the area, any thread, at any time, but not in a child while another thread of its
+ * parent made or freed an area.
+ *
+ * Errors: EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_area_free(struct event_kafka_area_t area);
+
+/**
+ * Adds a socket, as OpenSIPS writes them: "[kafka:]brokers/topic[?g.property=value&...]". The worker
+ * starts a producer for it, or has it share one: that of sockets with equal brokers and equal
+ * properties of the producer. Sockets that mean the same share their budget, too. Messages can be
+ * published at once; they wait until there is a worker.
+ *
+ * The socket is checked here, files and environment variables that it names included; but the worker
+ * reads them for itself, and if it cannot, a line of its log says so and each message fails.
+ *
+ * Any process of the area, any thread, at any time. What is subscribed stays until it is
+ * unsubscribed, though the process ends.
+ *
+ * Errors: EVENT_KAFKA_ERR_INVALID_ARG (the text says where in the socket and why),
+ * EVENT_KAFKA_ERR_SYSTEM (too many sockets), EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_area_subscribe(struct event_kafka_area_t area,
+                                   const char *socket,
+                                   struct event_kafka_socket_t *subscribed,
+                                   char *text,
+                                   size_t text_size);
+
+/**
+ * Adds a socket with an ID, as the parameter broker_id of OpenSIPS has it: "[ID]socket". It has a
+ * budget of its own. All else is as with event_kafka_area_subscribe().
+ *
+ * Any process of the area, any thread, at any time.
+ *
+ * Errors: as event_kafka_area_subscribe(); EVENT_KAFKA_ERR_INVALID_ARG also if the ID is taken.
+ */
+int32_t event_kafka_area_define(struct event_kafka_area_t area,
+                                const char *broker_id,
+                                struct event_kafka_socket_t *defined,
+                                char *text,
+                                size_t text_size);
+
+/**
+ * Finds the socket of an ID.
+ *
+ * Any process of the area, any thread, at any time.
+ *
+ * Errors: EVENT_KAFKA_ERR_INVALID_ARG (there is none), EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_area_find(struct event_kafka_area_t area,
+                              const char *id,
+                              struct event_kafka_socket_t *found);
+
+/**
+ * Has a socket take no more messages, whoever publishes. What it has taken is delivered and reported
+ * as ever; a message that still lay in a lane may be, or fails with EVENT_KAFKA_ERR_CLOSED.
+ *
+ * Any process of the area, any thread, at any time.
+ *
+ * Errors: EVENT_KAFKA_ERR_CLOSED (it was unsubscribed before), EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_area_unsubscribe(struct event_kafka_area_t area,
+                                     struct event_kafka_socket_t socket);
+
+/**
+ * Says how a socket is, and what became of its messages.
+ *
+ * Any process of the area, any thread, at any time.
+ *
+ * Errors: EVENT_KAFKA_ERR_CLOSED (it was unsubscribed, and nothing is left of it),
+ * EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_area_status(struct event_kafka_area_t area,
+                                struct event_kafka_socket_t socket,
+                                struct event_kafka_socket_status_t *status);
+
+/**
+ * Leaves a message in the lane of this process, for the worker to deliver, or refuses it: at once if
+ * timeout_ms is 0, after so many milliseconds without room otherwise. The message is copied. Every
+ * message that is taken gets exactly one report, in this process, unless its route is
+ * EVENT_KAFKA_ROUTE_NONE; a refused one gets none.
+ *
+ * A process that does not take its reports is refused more and more messages in the end, and harms
+ * nobody else by it.
+ *
+ * Any process of the area, any thread, at any time. Without waiting it makes no system call, but the
+ * first time, or if the worker sleeps; threads of one process wait for each other, for some
+ * nanoseconds.
+ *
+ * route: handed back with the report.
+ *
+ * Errors: EVENT_KAFKA_ERR_QUEUE_FULL (the lane, or the budget of the socket),
+ * EVENT_KAFKA_ERR_CLOSED (the socket was unsubscribed), EVENT_KAFKA_ERR_MSG_SIZE_TOO_LARGE (more than
+ * half a lane), EVENT_KAFKA_ERR_SYSTEM (all lanes are taken), EVENT_KAFKA_ERR_INVALID_ARG,
+ * EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_area_publish(struct event_kafka_area_t area,
+                                 struct event_kafka_socket_t socket,
+                                 uint32_t route,
+                                 const struct event_kafka_message_t *message,
+                                 uint32_t timeout_ms,
+                                 char *text,
+                                 size_t text_size);
+
+/**
+ * As event_kafka_area_publish() with timeout_ms 0, but the value is written in place: by write, which
+ * is called once, in this thread, before this returns, with room for at least value_size bytes. It
+ * must return, must not use the area, and must not fork. What the message says of its value is not
+ * looked at.
+ *
+ * Any process of the area, any thread, at any time.
+ *
+ * Errors: as event_kafka_area_publish(); EVENT_KAFKA_ERR_INVALID_ARG also if write gave the message
+ * up.
+ */
+int32_t event_kafka_area_publish_in_place(struct event_kafka_area_t area,
+                                          struct event_kafka_socket_t socket,
+                                          uint32_t route,
+                                          const struct event_kafka_message_t *message,
+                                          size_t value_size,
+                                          event_kafka_write_t write,
+                                          void *context,
+                                          char *text,
+                                          size_t text_size);
+
+/**
+ * Takes reports of messages that this process has published, the oldest first, and never waits. There
+ * has to be room for EVENT_KAFKA_MOST_REPORTS: so many come at most.
+ *
+ * Any process of the area, any thread, at any time; each report comes out once. A process that is
+ * killed in here has had its reports.
+ *
+ * count: how many were taken.
+ *
+ * Errors: EVENT_KAFKA_ERR_SYSTEM (all lanes are taken), EVENT_KAFKA_ERR_INVALID_ARG,
+ * EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_area_poll_reports(struct event_kafka_area_t area,
+                                      struct event_kafka_lane_report_t *reports,
+                                      size_t capacity,
+                                      size_t *count);
+
+/**
+ * Gives a descriptor for poll() and its like that is readable while there are reports for this
+ * process. Neither read from it nor close it. A forked child has its own.
+ *
+ * Any process of the area, any thread, at any time.
+ *
+ * Errors: EVENT_KAFKA_ERR_SYSTEM (all lanes are taken), EVENT_KAFKA_ERR_INVALID_ARG,
+ * EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_area_report_fd(struct event_kafka_area_t area, int *fd);
+
+/**
+ * Makes this process the worker of an area: it has the producers of all sockets, delivers what the
+ * lanes hold, and reports to whoever published. If the worker before was killed, this goes on where
+ * the lanes are; what that one had taken and not delivered is lost.
+ *
+ * It has one thread of its own and one for each producer (more while names are looked up), in which
+ * all signals are blocked. Close it and free it when it is no longer needed. A process that this one
+ * forks from now on cannot be the worker, nor use producers; as any other of the area it can publish.
+ *
+ * Any thread, at any time.
+ *
+ * flags: 0, or EVENT_KAFKA_WORKER_REPORTS_RECORDS.
+ *
+ * Errors: EVENT_KAFKA_ERR_STATE (the area has a worker, which lives), EVENT_KAFKA_ERR_SYSTEM,
+ * EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_worker_attach(struct event_kafka_area_t area,
+                                  uint32_t flags,
+                                  struct event_kafka_worker_t *worker,
+                                  char *text,
+                                  size_t text_size);
+
+/**
+ * Takes what the lanes hold, sends without lingering, and waits until every message has its outcome
+ * and the reports are on their way, for up to timeout_ms milliseconds.
+ *
+ * The worker's process, any thread, at any time. Everything goes on meanwhile.
+ *
+ * remaining: how many messages have no outcome yet; may be NULL.
+ *
+ * Errors: EVENT_KAFKA_ERR_TIMED_OUT (what is left is not affected), EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_worker_drain(struct event_kafka_worker_t worker,
+                                 uint32_t timeout_ms,
+                                 uint64_t *remaining);
+
+/**
+ * Unsubscribes all sockets, so that nothing more is published; then drains for up to timeout_ms
+ * milliseconds, and ends all producers and threads. Messages that were not delivered in time fail,
+ * each with its report, for which its reader has to have room by then. Closing again does nothing.
+ *
+ * The worker's process, any thread, at any time.
+ *
+ * Errors: EVENT_KAFKA_ERR_TIMED_OUT (closed all the same; the text names what was not delivered, by
+ * topic and reason), EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_worker_close(struct event_kafka_worker_t worker,
+                                 uint32_t timeout_ms,
+                                 char *text,
+                                 size_t text_size);
+
+/**
+ * Frees a worker; its handle names nothing any more. One that was not closed is closed first without
+ * waiting.
+ *
+ * The worker's process, any thread, at any time.
+ *
+ * Errors: EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_worker_free(struct event_kafka_worker_t worker);
+
+/**
+ * Counts what a worker has done.
+ *
+ * The worker's process, any thread, at any time.
+ *
+ * Errors: EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_worker_counters(struct event_kafka_worker_t worker,
+                                    struct event_kafka_worker_counters_t *counters);
+
+/**
+ * Why a socket is of no use any more, if it is not: error becomes the code of what happened to its
+ * producer, or 0, and the text says more. Only idempotent producers can fail like this. Unsubscribe
+ * all of its sockets; what is subscribed from then on gets another one.
+ *
+ * The worker's process, any thread, at any time.
+ *
+ * Errors: EVENT_KAFKA_ERR_CLOSED (no such socket), EVENT_KAFKA_ERR_INVALID_ARG,
+ * EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_worker_fatal_error(struct event_kafka_worker_t worker,
+                                       struct event_kafka_socket_t socket,
+                                       int32_t *error,
+                                       char *text,
+                                       size_t text_size);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use event_kafka::opensips::{
     Registry, RegistryBuilder, Socket, SocketKey, SocketPublishError, SocketReport, SocketReports,
-    SocketState, SubscribeError,
+    SocketState, SubscribeError, check_socket,
 };
 use event_kafka::{DeliveryError, Header, PublishError, Record};
 use kafka_mock::{ApiKey, Cluster, Fault, ResponseError, Rule};

@@ -1,6 +1,6 @@
 //! An eventfd that is readable while it rings.
 
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 use std::task::Wake;
 
@@ -17,6 +17,10 @@ impl Bell {
         EventFd::from_value_and_flags(0, flags)
             .map(Self)
             .map_err(Error::system("make an eventfd"))
+    }
+
+    pub(crate) fn source(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 
     pub(crate) fn descriptor(&self) -> RawFd {

@@ -9,13 +9,15 @@ pub const EVENT_KAFKA_ERR_QUEUE_FULL: i32 = -184;
 pub const EVENT_KAFKA_ERR_TIMED_OUT: i32 = -185;
 /// An argument, a property or a socket is wrong; the text says which and why (_INVALID_ARG).
 pub const EVENT_KAFKA_ERR_INVALID_ARG: i32 = -186;
+/// Another process does that already (_STATE).
+pub const EVENT_KAFKA_ERR_STATE: i32 = -172;
 /// The topic has no such partition (_UNKNOWN_PARTITION).
 pub const EVENT_KAFKA_ERR_UNKNOWN_PARTITION: i32 = -190;
 /// In reports: not delivered within message.timeout.ms (_MSG_TIMED_OUT).
 pub const EVENT_KAFKA_ERR_MSG_TIMED_OUT: i32 = -192;
 /// The operating system refused a thread, a descriptor or memory (_CRIT_SYS_RESOURCE).
 pub const EVENT_KAFKA_ERR_SYSTEM: i32 = -194;
-/// The producer was closed (_DESTROY).
+/// The producer was closed, or the socket unsubscribed (_DESTROY).
 pub const EVENT_KAFKA_ERR_CLOSED: i32 = -197;
 /// The producer has failed for good: event_kafka_fatal_error() says why (_FATAL).
 pub const EVENT_KAFKA_ERR_FATAL: i32 = -150;

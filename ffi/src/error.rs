@@ -9,6 +9,11 @@ use event_kafka::{CloseError, FlushError, PublishError};
 use nix::errno::Errno;
 
 use crate::codes::*;
+use crate::shared::area::AreaError;
+use crate::shared::host::Refusal;
+use crate::shared::lane::LaneError;
+use crate::shared::sockets::SocketError;
+use crate::shared::worker::AttachError;
 use crate::{fork, text};
 
 /// Why a call failed.
@@ -29,6 +34,12 @@ pub(crate) enum Error {
     Publish(PublishError),
     Flush(FlushError),
     Close(CloseError),
+    Area(AreaError),
+    /// A lane took nothing.
+    Refused(Refusal),
+    /// The table of sockets took nothing.
+    Table(SocketError),
+    Attach(AttachError),
     Panicked,
 }
 
@@ -56,6 +67,20 @@ impl Error {
             Self::System { .. } => EVENT_KAFKA_ERR_SYSTEM,
             Self::Publish(error) => error.code(),
             Self::Flush(_) | Self::Close(_) => EVENT_KAFKA_ERR_TIMED_OUT,
+            Self::Area(AreaError::System { .. })
+            | Self::Attach(AttachError::System { .. })
+            | Self::Refused(Refusal::NoLane { .. }) => EVENT_KAFKA_ERR_SYSTEM,
+            Self::Area(_) | Self::Table(SocketError::TooLong { .. }) => EVENT_KAFKA_ERR_INVALID_ARG,
+            Self::Table(SocketError::NoSlot { .. }) => EVENT_KAFKA_ERR_SYSTEM,
+            Self::Attach(AttachError::Attached { .. }) => EVENT_KAFKA_ERR_STATE,
+            Self::Refused(Refusal::Lane(LaneError::TooLarge { .. })) => {
+                EVENT_KAFKA_ERR_MSG_SIZE_TOO_LARGE
+            }
+            Self::Refused(Refusal::Lane(LaneError::Full) | Refusal::SocketFull) => {
+                EVENT_KAFKA_ERR_QUEUE_FULL
+            }
+            Self::Refused(Refusal::Lane(LaneError::Broken)) => EVENT_KAFKA_ERR_INTERNAL,
+            Self::Refused(Refusal::NoSocket) => EVENT_KAFKA_ERR_CLOSED,
             Self::Panicked => EVENT_KAFKA_ERR_INTERNAL,
         }
     }
@@ -75,6 +100,10 @@ impl fmt::Display for Error {
             Self::Publish(error) => error.fmt(f),
             Self::Flush(error) => error.fmt(f),
             Self::Close(error) => error.fmt(f),
+            Self::Area(error) => error.fmt(f),
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Table(error) => error.fmt(f),
+            Self::Attach(error) => error.fmt(f),
             Self::Panicked => {
                 f.write_str("a defect of event_kafka; standard error says where: please report it")
             }
@@ -92,9 +121,25 @@ pub(crate) unsafe fn call(
     text_size: usize,
     body: impl FnOnce() -> Result<(), Error>,
 ) -> i32 {
+    let body = || fork::check().and_then(|()| body());
+    // SAFETY: the caller's promise is ours.
+    unsafe { call_in_any_process(text, text_size, body) }
+}
+
+/// As [`call`], but for what forked children may call, too: it takes no lock that a thread of the
+/// parent may have held.
+///
+/// # Safety
+/// As [`call`].
+#[inline]
+pub(crate) unsafe fn call_in_any_process(
+    text: *mut c_char,
+    text_size: usize,
+    body: impl FnOnce() -> Result<(), Error>,
+) -> i32 {
     // Whatever a panic leaves half done is behind locks and atomics that know no poison.
-    let run = || catch_unwind(AssertUnwindSafe(body)).unwrap_or(Err(Error::Panicked));
-    match fork::check().and_then(|()| run()) {
+    let result = catch_unwind(AssertUnwindSafe(body));
+    match result.unwrap_or(Err(Error::Panicked)) {
         Ok(()) => EVENT_KAFKA_OK,
         Err(error) => {
             // SAFETY: the caller's promise is ours.

@@ -2,10 +2,12 @@
 //! this crate (`tests/header.rs`) and is its documentation.
 //!
 //! The only crate with `unsafe` code. All of it is where C's pointers come in or go out, in the page
-//! that knows a fork, and below [`shared`], the memory that forked processes have in common. Every entry runs in [`error::call`]: it refuses to work in a forked
-//! child and lets no panic out. Handles are numbers that are looked up ([`handle`]), so a stale one
-//! is an error and never an address.
+//! that knows a fork, and below [`shared`], the memory that forked processes have in common. Every
+//! entry runs in [`error::call`], which lets no panic out and refuses to work in a forked child, or,
+//! as all of [`area`] do, in [`error::call_in_any_process`]. Handles are numbers that are looked up
+//! ([`handle`]), so a stale one is an error and never an address.
 
+mod area;
 mod bell;
 pub mod codes;
 mod counters;
@@ -21,3 +23,4 @@ mod reports;
 mod shared;
 mod text;
 mod version;
+mod worker;

@@ -376,7 +376,7 @@ fn start(config: Config) -> Result<ProducerHandle, Error> {
 
 /// Threads that start meanwhile have all signals blocked: those of the host are not theirs to
 /// handle, and a peer that went away must not kill it by SIGPIPE.
-fn without_signals<T>(start: impl FnOnce() -> T) -> Result<T, Error> {
+pub(crate) fn without_signals<T>(start: impl FnOnce() -> T) -> Result<T, Error> {
     let failed = || Error::system("block signals");
     let before = SigSet::all()
         .thread_swap_mask(SigmaskHow::SIG_BLOCK)

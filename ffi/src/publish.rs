@@ -193,7 +193,7 @@ impl Wake for Waiter {
 
 /// The headers of a message as the library takes them. Few messages have more than `FEW`; those pay
 /// for an allocation.
-struct Headers<'a> {
+pub(crate) struct Headers<'a> {
     few: [Header<'a>; FEW],
     many: Vec<Header<'a>>,
     count: usize,
@@ -205,7 +205,7 @@ impl<'a> Headers<'a> {
     /// # Safety
     /// The message has so many headers as it says, and what they point to has the size that they
     /// say.
-    unsafe fn read(message: &'a Message) -> Result<Self, Error> {
+    pub(crate) unsafe fn read(message: &'a Message) -> Result<Self, Error> {
         // SAFETY: promised.
         let given = unsafe { pointer::slice(message.headers, message.header_count, "headers") }?;
         let none = Header {
@@ -234,7 +234,7 @@ impl<'a> Headers<'a> {
         }
     }
 
-    fn as_slice(&self) -> &[Header<'a>] {
+    pub(crate) fn as_slice(&self) -> &[Header<'a>] {
         match self.count > FEW {
             true => &self.many,
             false => &self.few[..self.count],
@@ -246,7 +246,7 @@ impl<'a> Headers<'a> {
 ///
 /// # Safety
 /// What the message points to has the size that it says.
-unsafe fn record(message: &Message) -> Result<Record<'_>, Error> {
+pub(crate) unsafe fn record(message: &Message) -> Result<Record<'_>, Error> {
     Ok(Record {
         // SAFETY: promised.
         key: unsafe { bytes(message.key, message.key_size, "key") }?,

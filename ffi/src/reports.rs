@@ -123,6 +123,16 @@ struct Waiting {
     taken: u64,
 }
 
+/// The number of a place.
+pub(crate) fn place(place: Place) -> i32 {
+    match place {
+        Place::NoMetadata => EVENT_KAFKA_PLACE_NO_METADATA,
+        Place::NoLeader => EVENT_KAFKA_PLACE_NO_LEADER,
+        Place::Queued => EVENT_KAFKA_PLACE_QUEUED,
+        Place::InFlight => EVENT_KAFKA_PLACE_IN_FLIGHT,
+    }
+}
+
 impl Outlet {
     pub(crate) fn new(producer: &Producer) -> Result<Self, Error> {
         let bell = Arc::new(Bell::new()?);
@@ -209,12 +219,7 @@ impl DeliveryReport {
         Self {
             error: failure.error.code(),
             attempts: failure.attempts,
-            place: match failure.place {
-                Place::NoMetadata => EVENT_KAFKA_PLACE_NO_METADATA,
-                Place::NoLeader => EVENT_KAFKA_PLACE_NO_LEADER,
-                Place::Queued => EVENT_KAFKA_PLACE_QUEUED,
-                Place::InFlight => EVENT_KAFKA_PLACE_IN_FLIGHT,
-            },
+            place: place(failure.place),
             maybe_persisted: (failure.persisted == Persisted::Maybe).into(),
             error_name: text::array(&failure.error.name()),
             error_text: text::array(failure),

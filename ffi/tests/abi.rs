@@ -73,6 +73,27 @@ fn the_example_delivers_its_events_however_it_is_linked() {
 }
 
 #[test]
+fn the_example_that_forks_tells_each_process_of_its_messages_however_it_is_linked() {
+    for linked in [Linked::Dynamically, Linked::Statically, Linked::Sanitized] {
+        let cluster = Cluster::start().unwrap();
+        let socket = format!("kafka:{}/sip-events", cluster.bootstrap());
+        let mut example = program("examples/fork.c", linked);
+        let said = run(example.args([&socket, "3", "5"]));
+        let said = String::from_utf8(said.stdout).unwrap();
+        let reports = said.lines().filter(|line| line.contains(" is at offset "));
+        assert_eq!(reports.count(), 15, "{said}");
+        assert!(
+            said.contains("15 accepted = 15 delivered + 0 failed + 0 held"),
+            "{said}"
+        );
+        let records = cluster.records("sip-events");
+        let values = records.iter().map(|record| record.value.clone().unwrap());
+        let values: std::collections::BTreeSet<_> = values.collect();
+        assert_eq!(values.len(), 15);
+    }
+}
+
+#[test]
 fn the_example_says_what_is_wrong() {
     let mut example = program("examples/publish.c", Linked::Dynamically);
     let output = example.args(["host/a b", "x"]).output().unwrap();
@@ -113,20 +134,13 @@ fn all_cases(linked: Linked) -> Cluster {
     let failed: Vec<String> = list
         .lines()
         .filter_map(|case| {
-            let mut command = program_again(linked);
+            let mut command = program("tests/abi.c", linked);
             let log = support::scratch(&format!("{case}-{linked:?}.log"));
             fails(command.args([case, &cluster.bootstrap()]), case, &log)
         })
         .collect();
     assert!(failed.is_empty(), "{}", failed.join("\n"));
     cluster
-}
-
-/// What [`program`] has compiled.
-fn program_again(linked: Linked) -> Command {
-    let mut command = Command::new(support::scratch(&format!("abi-{linked:?}")));
-    command.env("LD_LIBRARY_PATH", libraries());
-    command
 }
 
 /// How a case fails, if it does.

@@ -9,7 +9,7 @@ use std::process::Command;
 use cbindgen::{Builder, Config, Language, Style};
 
 /// In the order in which a reader wants to meet what they export.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 9] = [
     "version.rs",
     "codes.rs",
     "producer.rs",
@@ -17,9 +17,11 @@ const SOURCES: [&str; 7] = [
     "reports.rs",
     "counters.rs",
     "log.rs",
+    "area.rs",
+    "worker.rs",
 ];
 
-const NAMES: [(&str, &str); 8] = [
+const NAMES: [(&str, &str); 16] = [
     ("ProducerHandle", "event_kafka_producer_t"),
     ("TopicHandle", "event_kafka_topic_t"),
     ("Property", "event_kafka_property_t"),
@@ -28,6 +30,14 @@ const NAMES: [(&str, &str); 8] = [
     ("DeliveryReport", "event_kafka_report_t"),
     ("Counters", "event_kafka_counters_t"),
     ("LogLine", "event_kafka_log_line_t"),
+    ("AreaHandle", "event_kafka_area_t"),
+    ("SocketHandle", "event_kafka_socket_t"),
+    ("AreaSizes", "event_kafka_area_sizes_t"),
+    ("LaneReport", "event_kafka_lane_report_t"),
+    ("SocketStatus", "event_kafka_socket_status_t"),
+    ("WriteValue", "event_kafka_write_t"),
+    ("WorkerHandle", "event_kafka_worker_t"),
+    ("WorkerCounters", "event_kafka_worker_counters_t"),
 ];
 
 const INTRODUCTION: &str = "\
@@ -45,11 +55,14 @@ const INTRODUCTION: &str = "\
  * that are listed with it, any function may return EVENT_KAFKA_ERR_FORKED, EVENT_KAFKA_ERR_INTERNAL
  * and, at its first use, EVENT_KAFKA_ERR_SYSTEM.
  *
- * Nothing here calls back, and no handle is an address: a function that is given one that was freed
- * returns EVENT_KAFKA_ERR_BAD_HANDLE.
+ * Nothing here calls back, but event_kafka_area_publish_in_place() before it returns, and no handle
+ * is an address: a function that is given one that was freed returns EVENT_KAFKA_ERR_BAD_HANDLE.
  *
  * Fork first: in a child of a process that has called one of these functions before, they all return
- * EVENT_KAFKA_ERR_FORKED at once, and the parent goes on undisturbed.
+ * EVENT_KAFKA_ERR_FORKED at once, and the parent goes on undisturbed. Not so event_kafka_version() and
+ * the functions of an area, event_kafka_area_...(): with them, processes that a host forks publish
+ * through one of their own, the worker, that has the producers. Make the area, fork, attach the worker
+ * in one child.
  */
 ";
 

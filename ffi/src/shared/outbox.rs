@@ -31,7 +31,8 @@ pub(crate) enum To {
 /// Why a report is not on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OutboxError {
-    /// All slots wait for their readers. The worker is woken once one is free: keep the report.
+    /// As many slots wait for this reader as are free for all others, or there is none. The worker is
+    /// woken once one becomes free: keep the report.
     Full,
     /// The process has ended: nobody wants the report.
     Gone,
@@ -87,7 +88,7 @@ impl Outbox {
             self.send(to);
         }
         if self.open[place].is_none() {
-            self.open[place] = Some(self.begin()?);
+            self.open[place] = Some(self.begin(to)?);
         }
         let open = self.open[place].as_mut().expect("it was just begun");
         let mut slots = self.area.report_slots();
@@ -126,8 +127,8 @@ impl Outbox {
         slots.forget(seat as Addressee)
     }
 
-    fn begin(&mut self) -> Result<Open, OutboxError> {
-        let slot = self.find_slot().ok_or(OutboxError::Full)?;
+    fn begin(&mut self, to: Addressee) -> Result<Open, OutboxError> {
+        let slot = self.find_slot(to).ok_or(OutboxError::Full)?;
         self.last_slot = slot;
         Ok(Open {
             slot,
@@ -136,9 +137,12 @@ impl Outbox {
         })
     }
 
-    fn find_slot(&mut self) -> Option<usize> {
+    fn find_slot(&mut self, to: Addressee) -> Option<usize> {
         let first = self.last_slot + 1;
-        let found = |area: &Area| area.report_slots().begin(first);
+        let found = |area: &Area| {
+            let slots = area.report_slots();
+            slots.has_share_for(to).then(|| slots.begin(first))?
+        };
         let slot = found(&self.area).or_else(|| {
             // Readers must have what there is, or no slot would become free; and they must know
             // that a free one is waited for before it is said that there is none.

@@ -44,6 +44,9 @@ pub(crate) struct Found<'a> {
     headers: Vec<Header<'a>>,
 }
 
+/// Bytes of a lane that any message takes.
+pub(crate) const SMALLEST_RECORD: usize = FIXED + size_of::<u64>();
+
 /// Before headers, key and value.
 const FIXED: usize = 48;
 const OFFSET_OF_VALUE_LENGTH: usize = 40;

@@ -47,6 +47,19 @@ const NUMBER_SHIFT: u32 = STATE_BITS + SEAT_BITS;
 pub(super) const HEAD: usize = UNIT;
 
 impl<'a, W: Word, B: Bytes> Slots<'a, W, B> {
+    /// For the worker: whether one more may wait for this seat: less than are free do. So readers that
+    /// stand still, however many, leave something to the others.
+    pub(super) fn has_share_for(&self, seat: Addressee) -> bool {
+        let (mut free, mut its) = (0, 0);
+        for state in self.states {
+            let present = state.load(Ordering::Relaxed);
+            let waits_for_it = word(READY, seat, number_of(present));
+            free += usize::from(state_of(present) == FREE);
+            its += usize::from(present == waits_for_it);
+        }
+        seat == ANYBODY || its < free
+    }
+
     /// For the worker: a slot to fill.
     pub(super) fn begin(&self, first: usize) -> Option<usize> {
         let count = self.states.len();

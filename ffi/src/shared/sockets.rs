@@ -184,11 +184,16 @@ impl Sockets<'_> {
         self.state(id)?;
         let slot = &self.0.socket_slots()[id.slot as usize];
         let [accepted, delivered, failed] = slot.counted.all();
+        // Acquire, outcomes first: what is accepted meanwhile must not be fewer than they are.
+        let (delivered, failed) = (
+            delivered.load(Ordering::Acquire),
+            failed.load(Ordering::Acquire),
+        );
         let counters = SocketCounters {
             accepted: accepted.load(Ordering::Relaxed),
             refused: slot.refused.load(Ordering::Relaxed),
-            delivered: delivered.load(Ordering::Relaxed),
-            failed: failed.load(Ordering::Relaxed),
+            delivered,
+            failed,
         };
         self.state(id).map(|_| counters)
     }
@@ -215,7 +220,7 @@ impl Sockets<'_> {
             .zip([accepted, delivered, failed])
         {
             let count = word.load(Ordering::Relaxed).wrapping_add(more);
-            word.store(count, Ordering::Relaxed);
+            word.store(count, Ordering::Release);
         }
     }
 

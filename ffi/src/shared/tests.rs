@@ -1,5 +1,6 @@
 //! All together, across processes.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use event_kafka::{Header, Record};
@@ -12,7 +13,7 @@ use super::area::{Area, Sizes};
 use super::host::Refusal;
 use super::inbox::Inbox;
 use super::lane::LaneError;
-use super::outbox::{OutboxError, To};
+use super::outbox::{Asker, OutboxError, To};
 use super::process::Process;
 use super::record::{Message, SocketId};
 use super::report::{Part, Report};
@@ -24,7 +25,7 @@ const SMALL: Sizes = Sizes {
     lane_bytes: 4096,
     sockets: 2,
     socket_bytes: 64,
-    report_slots: 2,
+    report_slots: 4,
     report_bytes: 2048,
 };
 
@@ -263,7 +264,7 @@ fn reports_come_to_the_process_that_asked_in_order_and_once() {
             kept.push((asker, found.record.opaque));
         }
     });
-    // The first two batches fill the area.
+    // The first two batches are all that may wait for it: as many slots are left to others.
     assert_eq!(kept.len(), 40 - 32);
     let mut seen = Vec::new();
     while area.take_reports(&mut inbox).unwrap() {
@@ -315,7 +316,12 @@ fn whoever_waits_for_reports_sees_its_descriptor_readable() {
 
 #[test]
 fn a_batch_for_anybody_is_taken_once_by_its_number() {
-    let (area, mut worker) = attached();
+    let area = Area::create(&Sizes {
+        report_slots: 2,
+        ..SMALL
+    });
+    let area = area.unwrap();
+    let mut worker = Worker::attach(&area).unwrap();
     let outbox = worker.outbox();
     for opaque in 0..20 {
         outbox.push(To::Anybody, &report(opaque)).unwrap();
@@ -447,6 +453,50 @@ fn another_worker_frees_what_the_one_before_was_filling_and_gives_other_numbers(
     for batch in batches {
         assert_eq!(area.take_batch(batch, &mut inbox), Ok(false));
     }
+}
+
+#[test]
+fn a_reader_that_stands_still_leaves_slots_to_another_and_the_worker_hears_of_its_return() {
+    let (area, mut worker) = attached();
+    area.publish(&message(1), Duration::ZERO).unwrap();
+    let mut standing = None;
+    worker.serve(QUANTUM, |asker, _, _| standing = Some(asker));
+    let standing = standing.unwrap();
+    let other = To::Asker(Asker {
+        seat: 1,
+        ..standing
+    });
+    let seat = &area.seats()[1];
+    seat.owner.store(standing.process.word(), Ordering::Relaxed);
+    let outbox = worker.outbox();
+    let standing = To::Asker(standing);
+    while outbox.push(standing, &report(1)).is_ok() {}
+    for _ in 0..16 {
+        outbox.push(other, &report(2)).unwrap();
+    }
+    assert_eq!(outbox.push(standing, &report(1)), Err(OutboxError::Full));
+    let mut inbox = Inbox::default();
+    assert!(area.take_reports(&mut inbox).unwrap());
+    worker.sleep(None).unwrap();
+    worker.outbox().push(standing, &report(1)).unwrap();
+}
+
+#[test]
+fn the_lane_of_a_process_that_is_paused_is_left_alone_and_wakes_nobody() {
+    let (area, mut worker) = attached();
+    area.publish(&message(1), Duration::ZERO).unwrap();
+    worker.sleep(None).unwrap();
+    worker.pause(0, true);
+    assert_eq!(worker.serve(QUANTUM, |_, _, _| ()), 0);
+    while worker.have_sockets_changed() {}
+    // What rang before.
+    worker.sleep(Some(Duration::ZERO)).unwrap();
+    let naps = worker.counters().naps;
+    worker.sleep(Some(Duration::from_millis(1))).unwrap();
+    assert_eq!(worker.counters().naps, naps + 1);
+    worker.pause(0, false);
+    worker.sleep(None).unwrap();
+    assert_eq!(worker.serve(QUANTUM, |_, _, _| ()), 1);
 }
 
 #[test]

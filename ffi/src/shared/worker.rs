@@ -68,6 +68,7 @@ struct Guest {
     /// Becomes readable when the process ends.
     watch: Option<OwnedFd>,
     has_ended: bool,
+    is_paused: bool,
 }
 
 /// The ready things of [`Worker::poll`]: a seat, or one of these.
@@ -126,6 +127,11 @@ impl Worker {
         }
         self.first = (self.first + 1) % lanes;
         (self.counters.taken + self.counters.malformed - before) as usize
+    }
+
+    /// Leaves the lane of a process alone until told otherwise, or until the process has ended.
+    pub(crate) fn pause(&mut self, seat: u32, pause: bool) {
+        self.seats[seat as usize].is_paused = pause;
     }
 
     /// Whether a socket was put into the table or closed since the last time that this was asked.
@@ -192,7 +198,8 @@ impl Worker {
         changes != self.socket_changes
             || seats.any(|(seat, guest)| {
                 let owner = Process::from_word(seat.owner.load(Ordering::Acquire));
-                let has_more = owner.is_some() && guest.reader.is_ready(&seat.lane);
+                let is_served = owner.is_some() && !guest.is_paused;
+                let has_more = is_served && guest.reader.is_ready(&seat.lane);
                 owner != guest.process || has_more || guest.has_ended
             })
     }
@@ -210,6 +217,9 @@ impl Worker {
         let lane = &self.area.seats()[seat].lane;
         let bytes = self.area.lane_bytes(seat);
         let guest = &mut self.seats[seat];
+        if guest.is_paused && !guest.has_ended {
+            return;
+        }
         let asker = Asker {
             seat: seat as u32,
             process,

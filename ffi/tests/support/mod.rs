@@ -7,7 +7,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 /// How a program gets the library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,17 +48,31 @@ fn name_as_installed(folder: &Path) {
     }
 }
 
-/// A C program of this package, ready to be run.
+/// A C program of this package, ready to be run. It is compiled at its first use.
 pub(crate) fn program(source: &str, linked: Linked) -> Command {
+    static COMPILED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
     let name = source.file_stem().unwrap().to_str().unwrap();
     let program = scratch(&format!("{name}-{linked:?}"));
+    let mut compiled = COMPILED.lock().unwrap();
+    if !compiled.contains(&program) {
+        compile(&source, linked, &program);
+        compiled.push(program.clone());
+    }
+    let mut command = Command::new(program);
+    if linked != Linked::Statically {
+        command.env("LD_LIBRARY_PATH", libraries());
+    }
+    command
+}
+
+fn compile(source: &Path, linked: Linked, program: &Path) {
     let libraries = libraries();
     let mut compile = Command::new("gcc");
     compile
         .args("-std=c11 -Wall -Wextra -Werror -pthread -g -I".split(' '))
         .args([env!("CARGO_MANIFEST_DIR"), "-o"])
-        .args([&program, &source]);
+        .args([program, source]);
     match linked {
         Linked::Dynamically => compile.arg("-L").arg(libraries).arg("-levent_kafka"),
         Linked::Statically => compile
@@ -71,11 +85,6 @@ pub(crate) fn program(source: &str, linked: Linked) -> Command {
             .arg("-levent_kafka"),
     };
     run(&mut compile);
-    let mut command = Command::new(program);
-    if linked != Linked::Statically {
-        command.env("LD_LIBRARY_PATH", libraries);
-    }
-    command
 }
 
 /// The functions of the header, sorted.

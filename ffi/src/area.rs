@@ -1,0 +1,597 @@
+//! What the processes of a forking host do: they publish into lanes of their own and take their
+//! reports. Everything here works in forked children.
+
+use std::cell::RefCell;
+use std::ffi::{c_char, c_int, c_void};
+use std::os::fd::AsRawFd;
+use std::ptr;
+use std::time::Duration;
+
+use event_kafka::Record;
+use event_kafka::opensips::{BrokerId, Socket, check_socket};
+
+use crate::error::{Error, call_in_any_process};
+use crate::handle::{Found, Table};
+use crate::pointer::{self, Out, OutArray};
+use crate::publish::{Headers, Message, record};
+use crate::shared::area::{Area, Sizes};
+use crate::shared::host::Refusal;
+use crate::shared::inbox::Inbox;
+use crate::shared::outbox::MOST_REPORTS;
+use crate::shared::record::{self as lanes, SocketId};
+use crate::shared::report::{Part, Report};
+use crate::shared::sockets::SocketState;
+use crate::text;
+
+/// Memory that a process and those that it forks from then on share. A number that names it in all of
+/// them, free to be copied; a zeroed one names none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct AreaHandle {
+    /// Not to be looked at.
+    pub id: u64,
+}
+
+/// A socket that is subscribed in an area. Free to be copied and to be handed to other processes of
+/// the area; a zeroed one names none, and none is named like an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct SocketHandle {
+    /// Its place in the table.
+    pub slot: u32,
+    /// Which one of those that were there.
+    pub generation: u32,
+}
+
+/// How large an area is; 0 anywhere is the default. It takes memory as it is used.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct AreaSizes {
+    /// How many processes can publish and take reports at a time, up to 4095. 64.
+    pub lanes: usize,
+    /// Bytes of the lane of each, rounded up to a power of two: 4 KiB to 1 GiB. A message takes at
+    /// most half of it. 1 MiB.
+    pub lane_bytes: usize,
+    /// How many sockets there can be at a time, up to 65536. 256.
+    pub sockets: usize,
+    /// Bytes of the longest socket, up to 1 MiB. 2048.
+    pub socket_bytes: usize,
+    /// How many batches of up to 16 reports can wait for their readers, 2 to 65536. 256.
+    pub report_slots: usize,
+    /// Bytes of such a batch, 1 KiB to 16 MiB. 64 KiB.
+    pub report_bytes: usize,
+}
+
+/// What became of one message that was published into a lane.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct LaneReport {
+    /// What was published with it.
+    pub opaque: u64,
+    /// Where it was published to.
+    pub socket: SocketHandle,
+    /// What was published with it.
+    pub route: u32,
+    /// EVENT_KAFKA_OK: it is in the log. Otherwise the code of what ended it: Kafka's if positive,
+    /// librdkafka's if negative. EVENT_KAFKA_ERR_QUEUE_FULL: the worker had no room for it.
+    pub error: i32,
+    /// Its offset; -1 if it was not delivered, or with acks=0, when nobody says.
+    pub offset: i64,
+    /// The time that the broker gave it, in milliseconds since 1970, where the topic is set to
+    /// LogAppendTime; otherwise -1, and it has its own.
+    pub log_append_time: i64,
+    /// Microseconds from when the worker took it to when it had this report.
+    pub latency_us: u64,
+    /// Its partition; -1 if none had been chosen yet.
+    pub partition: i32,
+    /// How often a message that failed had been sent.
+    pub attempts: u32,
+    /// Where a message that failed was then: EVENT_KAFKA_PLACE_...
+    pub place: i32,
+    /// 1: a message that failed may be in the log all the same, as it was sent and not refused.
+    pub maybe_persisted: i32,
+    /// Its key, if the worker reports records; NULL is none. It stays until this thread takes reports
+    /// again, and is cut where it is longer than an area's report_bytes.
+    pub key: *const c_void,
+    /// Bytes of the key that are there.
+    pub key_size: usize,
+    /// Its value, as its key is.
+    pub value: *const c_void,
+    /// Bytes of the value that are there.
+    pub value_size: usize,
+    /// Its topic; empty if it came to none.
+    pub topic: [c_char; 250],
+    /// The name of the code, such as "_MSG_TIMED_OUT"; empty if it was delivered.
+    pub error_name: [c_char; 48],
+    /// The failure in words, with what went wrong last; empty if it was delivered.
+    pub error_text: [c_char; 256],
+}
+
+/// Messages of a socket: accepted = delivered + failed + held, at every moment.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct SocketStatus {
+    /// EVENT_KAFKA_SOCKET_...
+    pub state: i32,
+    /// Accepted by the worker.
+    pub accepted: u64,
+    /// Delivered, and reported where somebody asked for it.
+    pub delivered: u64,
+    /// Failed, and reported where somebody asked for it.
+    pub failed: u64,
+    /// Accepted, and neither delivered nor failed so far.
+    pub held: u64,
+    /// Refused, by event_kafka_area_publish() or, with a report, by the worker.
+    pub refused: u64,
+}
+
+/// The socket takes messages.
+pub const EVENT_KAFKA_SOCKET_OPEN: i32 = 1;
+/// The socket takes none until some of those that it holds are delivered or failed: its budget is
+/// used up. It takes some again once no more than 90 % of it are used.
+pub const EVENT_KAFKA_SOCKET_FULL: i32 = 2;
+/// The socket was unsubscribed, and takes none. What it has taken is still delivered.
+pub const EVENT_KAFKA_SOCKET_CLOSING: i32 = 3;
+
+/// For the route of a message: it gets no report.
+pub const EVENT_KAFKA_ROUTE_NONE: u32 = u32::MAX;
+/// How many reports come at most at a time.
+pub const EVENT_KAFKA_MOST_REPORTS: usize = 16;
+
+const _: () = assert!(EVENT_KAFKA_MOST_REPORTS == MOST_REPORTS as usize);
+
+/// Writes the value of a message into room for so many bytes, and returns how many it took; more than
+/// room_size: the message is given up.
+pub type WriteValue = Option<
+    unsafe extern "C" fn(context: *mut c_void, room: *mut c_void, room_size: usize) -> usize,
+>;
+
+/// Makes an area, before the host forks: this process, and all that it forks from then on, publish
+/// into it and take reports from it, and one of them is its worker (event_kafka_worker_attach()).
+///
+/// Any thread, at any time; in one that was forked before, it is another area.
+///
+/// sizes: NULL takes the defaults.
+///
+/// Errors: EVENT_KAFKA_ERR_INVALID_ARG (a size; the text says which), EVENT_KAFKA_ERR_SYSTEM.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn event_kafka_area_create(
+    sizes: *const AreaSizes,
+    area: *mut AreaHandle,
+    text: *mut c_char,
+    text_size: usize,
+) -> i32 {
+    let body = || {
+        // SAFETY: the caller has room for a handle there.
+        let out = unsafe { Out::new(area, "area") }?;
+        let sizes = match sizes.is_null() {
+            true => Sizes::default(),
+            // SAFETY: the caller has sizes there.
+            false => unsafe { pointer::reference(sizes, "sizes") }?.or_default(),
+        };
+        let made = Area::create(&sizes).map_err(Error::Area)?;
+        let id = AREAS.insert(made).ok_or(Error::argument(
+            "areas",
+            "are too many: 65536 can be there at a time; free some",
+        ))?;
+        out.set(AreaHandle { id });
+        Ok(())
+    };
+    // SAFETY: the caller's buffer has the size that it says.
+    unsafe { call_in_any_process(text, text_size, body) }
+}
+
+/// Lets go of an area in this process; the others keep it. Its handle names nothing any more here.
+///
+/// Any process of the area, any thread, at any time, but not in a child while another thread of its
+/// parent made or freed an area.
+///
+/// Errors: EVENT_KAFKA_ERR_BAD_HANDLE.
+#[unsafe(no_mangle)]
+pub extern "C" fn event_kafka_area_free(area: AreaHandle) -> i32 {
+    in_any_process(|| match AREAS.remove(area.id) {
+        true => Ok(()),
+        false => Err(Error::BadHandle("area")),
+    })
+}
+
+/// Adds a socket, as OpenSIPS writes them: "[kafka:]brokers/topic[?g.property=value&...]". The worker
+/// starts a producer for it, or has it share one: that of sockets with equal brokers and equal
+/// properties of the producer. Sockets that mean the same share their budget, too. Messages can be
+/// published at once; they wait until there is a worker.
+///
+/// The socket is checked here, files and environment variables that it names included; but the worker
+/// reads them for itself, and if it cannot, a line of its log says so and each message fails.
+///
+/// Any process of the area, any thread, at any time. What is subscribed stays until it is
+/// unsubscribed, though the process ends.
+///
+/// Errors: EVENT_KAFKA_ERR_INVALID_ARG (the text says where in the socket and why),
+/// EVENT_KAFKA_ERR_SYSTEM (too many sockets), EVENT_KAFKA_ERR_BAD_HANDLE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn event_kafka_area_subscribe(
+    area: AreaHandle,
+    socket: *const c_char,
+    subscribed: *mut SocketHandle,
+    text: *mut c_char,
+    text_size: usize,
+) -> i32 {
+    let body = || {
+        // SAFETY: the caller has room for a handle there.
+        let out = unsafe { Out::new(subscribed, "subscribed") }?;
+        // SAFETY: the caller's text ends with NUL.
+        let socket = unsafe { pointer::text(socket, "socket") }?;
+        let area = find_area(area)?;
+        let parsed = Socket::parse(socket).map_err(Error::config)?;
+        check_socket(&parsed).map_err(Error::config)?;
+        out.set(insert(&area, EVENT_SOCKET, socket)?);
+        Ok(())
+    };
+    // SAFETY: the caller's buffer has the size that it says.
+    unsafe { call_in_any_process(text, text_size, body) }
+}
+
+/// Adds a socket with an ID, as the parameter broker_id of OpenSIPS has it: "[ID]socket". It has a
+/// budget of its own. All else is as with event_kafka_area_subscribe().
+///
+/// Any process of the area, any thread, at any time.
+///
+/// Errors: as event_kafka_area_subscribe(); EVENT_KAFKA_ERR_INVALID_ARG also if the ID is taken.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn event_kafka_area_define(
+    area: AreaHandle,
+    broker_id: *const c_char,
+    defined: *mut SocketHandle,
+    text: *mut c_char,
+    text_size: usize,
+) -> i32 {
+    let body = || {
+        // SAFETY: the caller has room for a handle there.
+        let out = unsafe { Out::new(defined, "defined") }?;
+        // SAFETY: the caller's text ends with NUL.
+        let broker_id = unsafe { pointer::text(broker_id, "broker_id") }?;
+        let area = find_area(area)?;
+        let parsed = BrokerId::parse(broker_id).map_err(Error::config)?;
+        if find_id(&area, parsed.id).is_some() {
+            return Err(Error::argument("broker_id", "has an ID that is taken"));
+        }
+        check_socket(&parsed.socket).map_err(Error::config)?;
+        out.set(insert(&area, BROKER_ID, broker_id)?);
+        Ok(())
+    };
+    // SAFETY: the caller's buffer has the size that it says.
+    unsafe { call_in_any_process(text, text_size, body) }
+}
+
+/// Finds the socket of an ID.
+///
+/// Any process of the area, any thread, at any time.
+///
+/// Errors: EVENT_KAFKA_ERR_INVALID_ARG (there is none), EVENT_KAFKA_ERR_BAD_HANDLE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn event_kafka_area_find(
+    area: AreaHandle,
+    id: *const c_char,
+    found: *mut SocketHandle,
+) -> i32 {
+    in_any_process(|| {
+        // SAFETY: the caller has room for a handle there.
+        let out = unsafe { Out::new(found, "found") }?;
+        // SAFETY: the caller's text ends with NUL.
+        let id = unsafe { pointer::text(id, "id") }?;
+        let found = find_id(&*find_area(area)?, id);
+        out.set(
+            found
+                .ok_or(Error::argument("id", "is that of no socket"))?
+                .into(),
+        );
+        Ok(())
+    })
+}
+
+/// Has a socket take no more messages, whoever publishes. What it has taken is delivered and reported
+/// as ever; a message that still lay in a lane may be, or fails with EVENT_KAFKA_ERR_CLOSED.
+///
+/// Any process of the area, any thread, at any time.
+///
+/// Errors: EVENT_KAFKA_ERR_CLOSED (it was unsubscribed before), EVENT_KAFKA_ERR_BAD_HANDLE.
+#[unsafe(no_mangle)]
+pub extern "C" fn event_kafka_area_unsubscribe(area: AreaHandle, socket: SocketHandle) -> i32 {
+    in_any_process(|| match find_area(area)?.sockets().close(socket.into()) {
+        true => Ok(()),
+        false => Err(Error::Refused(Refusal::NoSocket)),
+    })
+}
+
+/// Says how a socket is, and what became of its messages.
+///
+/// Any process of the area, any thread, at any time.
+///
+/// Errors: EVENT_KAFKA_ERR_CLOSED (it was unsubscribed, and nothing is left of it),
+/// EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_BAD_HANDLE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn event_kafka_area_status(
+    area: AreaHandle,
+    socket: SocketHandle,
+    status: *mut SocketStatus,
+) -> i32 {
+    in_any_process(|| {
+        // SAFETY: the caller has room for a status there.
+        let out = unsafe { Out::new(status, "status") }?;
+        let area = find_area(area)?;
+        let (sockets, id) = (area.sockets(), socket.into());
+        let gone = Error::Refused(Refusal::NoSocket);
+        let found = sockets.state(id).zip(sockets.counters(id));
+        let (state, counters) = found.ok_or(gone)?;
+        out.set(SocketStatus {
+            state: match state {
+                SocketState::Open => EVENT_KAFKA_SOCKET_OPEN,
+                SocketState::Full => EVENT_KAFKA_SOCKET_FULL,
+                SocketState::Closing => EVENT_KAFKA_SOCKET_CLOSING,
+            },
+            accepted: counters.accepted,
+            delivered: counters.delivered,
+            failed: counters.failed,
+            held: counters.accepted - counters.delivered - counters.failed,
+            refused: counters.refused,
+        });
+        Ok(())
+    })
+}
+
+/// Leaves a message in the lane of this process, for the worker to deliver, or refuses it: at once if
+/// timeout_ms is 0, after so many milliseconds without room otherwise. The message is copied. Every
+/// message that is taken gets exactly one report, in this process, unless its route is
+/// EVENT_KAFKA_ROUTE_NONE; a refused one gets none.
+///
+/// A process that does not take its reports is refused more and more messages in the end, and harms
+/// nobody else by it.
+///
+/// Any process of the area, any thread, at any time. Without waiting it makes no system call, but the
+/// first time, or if the worker sleeps; threads of one process wait for each other, for some
+/// nanoseconds.
+///
+/// route: handed back with the report.
+///
+/// Errors: EVENT_KAFKA_ERR_QUEUE_FULL (the lane, or the budget of the socket),
+/// EVENT_KAFKA_ERR_CLOSED (the socket was unsubscribed), EVENT_KAFKA_ERR_MSG_SIZE_TOO_LARGE (more than
+/// half a lane), EVENT_KAFKA_ERR_SYSTEM (all lanes are taken), EVENT_KAFKA_ERR_INVALID_ARG,
+/// EVENT_KAFKA_ERR_BAD_HANDLE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn event_kafka_area_publish(
+    area: AreaHandle,
+    socket: SocketHandle,
+    route: u32,
+    message: *const Message,
+    timeout_ms: u32,
+    text: *mut c_char,
+    text_size: usize,
+) -> i32 {
+    let body = || {
+        // SAFETY: the caller has a message there.
+        let message = unsafe { pointer::reference(message, "message") }?;
+        // SAFETY: the caller's message has so many headers as it says, each with what it names.
+        let headers = unsafe { Headers::read(message) }?;
+        // SAFETY: all that a message points to has the size that it says.
+        let record = unsafe { record(message) }?.headers(headers.as_slice());
+        let message = lane_message(socket, route, record);
+        let wait = Duration::from_millis(timeout_ms.into());
+        find_area(area)?
+            .publish(&message, wait)
+            .map_err(Error::Refused)
+    };
+    // SAFETY: the caller's buffer has the size that it says.
+    unsafe { call_in_any_process(text, text_size, body) }
+}
+
+/// As event_kafka_area_publish() with timeout_ms 0, but the value is written in place: by write, which
+/// is called once, in this thread, before this returns, with room for at least value_size bytes. It
+/// must return, must not use the area, and must not fork. What the message says of its value is not
+/// looked at.
+///
+/// Any process of the area, any thread, at any time.
+///
+/// Errors: as event_kafka_area_publish(); EVENT_KAFKA_ERR_INVALID_ARG also if write gave the message
+/// up.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn event_kafka_area_publish_in_place(
+    area: AreaHandle,
+    socket: SocketHandle,
+    route: u32,
+    message: *const Message,
+    value_size: usize,
+    write: WriteValue,
+    context: *mut c_void,
+    text: *mut c_char,
+    text_size: usize,
+) -> i32 {
+    let body = || {
+        // SAFETY: the caller has a message there.
+        let message = unsafe { pointer::reference(message, "message") }?;
+        let write = write.ok_or(Error::argument("write", "is NULL"))?;
+        let message = Message {
+            value: ptr::null(),
+            value_size: 0,
+            ..*message
+        };
+        // SAFETY: the caller's message has so many headers as it says, each with what it names.
+        let headers = unsafe { Headers::read(&message) }?;
+        // SAFETY: all that a message points to has the size that it says.
+        let record = unsafe { record(&message) }?.headers(headers.as_slice());
+        let message = lane_message(socket, route, record);
+        let area = find_area(area)?;
+        let mut lane = area.lane().map_err(Error::Refused)?;
+        let mut draft = lane.draft(&message, value_size).map_err(Error::Refused)?;
+        let room = draft.value();
+        // SAFETY: the room is as large as is said, and nobody else's until the function returns,
+        // which the caller promises of it.
+        let written = unsafe { write(context, room.as_mut_ptr().cast(), room.len()) };
+        if written > room.len() {
+            return Err(Error::argument("write", "gave the message up"));
+        }
+        draft.commit(Some(written));
+        Ok(())
+    };
+    // SAFETY: the caller's buffer has the size that it says.
+    unsafe { call_in_any_process(text, text_size, body) }
+}
+
+/// Takes reports of messages that this process has published, the oldest first, and never waits. There
+/// has to be room for EVENT_KAFKA_MOST_REPORTS: so many come at most.
+///
+/// Any process of the area, any thread, at any time; each report comes out once. A process that is
+/// killed in here has had its reports.
+///
+/// count: how many were taken.
+///
+/// Errors: EVENT_KAFKA_ERR_SYSTEM (all lanes are taken), EVENT_KAFKA_ERR_INVALID_ARG,
+/// EVENT_KAFKA_ERR_BAD_HANDLE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn event_kafka_area_poll_reports(
+    area: AreaHandle,
+    reports: *mut LaneReport,
+    capacity: usize,
+    count: *mut usize,
+) -> i32 {
+    in_any_process(|| {
+        // SAFETY: the caller has room for a number there.
+        let count = unsafe { Out::new(count, "count") }?;
+        // SAFETY: the caller has room for so many reports there.
+        let mut room = unsafe { OutArray::new(reports, capacity, "reports") }?;
+        if capacity < EVENT_KAFKA_MOST_REPORTS {
+            return Err(Error::argument("capacity", "is less than 16"));
+        }
+        let area = find_area(area)?;
+        INBOX.with_borrow_mut(|inbox| {
+            let mut taken = 0;
+            if area.take_reports(inbox).map_err(Error::Refused)? {
+                while !room.is_full()
+                    && let Some(report) = inbox.next()
+                {
+                    room.push(LaneReport::new(&report));
+                    taken += 1;
+                }
+            }
+            count.set(taken);
+            Ok(())
+        })
+    })
+}
+
+/// Gives a descriptor for poll() and its like that is readable while there are reports for this
+/// process. Neither read from it nor close it. A forked child has its own.
+///
+/// Any process of the area, any thread, at any time.
+///
+/// Errors: EVENT_KAFKA_ERR_SYSTEM (all lanes are taken), EVENT_KAFKA_ERR_INVALID_ARG,
+/// EVENT_KAFKA_ERR_BAD_HANDLE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn event_kafka_area_report_fd(area: AreaHandle, fd: *mut c_int) -> i32 {
+    in_any_process(|| {
+        // SAFETY: the caller has room for a number there.
+        let out = unsafe { Out::new(fd, "fd") }?;
+        let area = find_area(area)?;
+        out.set(area.report_fd().map_err(Error::Refused)?.as_raw_fd());
+        Ok(())
+    })
+}
+
+/// What stands before the text of a socket in the table.
+pub(crate) const EVENT_SOCKET: char = 'e';
+pub(crate) const BROKER_ID: char = 'b';
+
+static AREAS: Table<Area> = Table::new();
+
+thread_local! {
+    /// What reports that were taken point to.
+    static INBOX: RefCell<Inbox> = RefCell::default();
+}
+
+#[inline]
+pub(crate) fn find_area(area: AreaHandle) -> Result<Found<Area>, Error> {
+    AREAS.get(area.id).ok_or(Error::BadHandle("area"))
+}
+
+fn in_any_process(body: impl FnOnce() -> Result<(), Error>) -> i32 {
+    // SAFETY: NULL is no buffer.
+    unsafe { call_in_any_process(ptr::null_mut(), 0, body) }
+}
+
+fn insert(area: &Area, kind: char, socket: &str) -> Result<SocketHandle, Error> {
+    let inserted = area.sockets().insert(&format!("{kind}{socket}"));
+    inserted.map(SocketHandle::from).map_err(Error::Table)
+}
+
+fn find_id(area: &Area, id: &str) -> Option<SocketId> {
+    area.sockets().find(|text| {
+        let broker_id = text.strip_prefix(BROKER_ID).map(BrokerId::parse);
+        broker_id.is_some_and(|parsed| parsed.is_ok_and(|broker| broker.id == id))
+    })
+}
+
+#[inline]
+fn lane_message(socket: SocketHandle, route: u32, record: Record<'_>) -> lanes::Message<'_> {
+    lanes::Message {
+        socket: socket.into(),
+        route,
+        record,
+    }
+}
+
+impl AreaSizes {
+    fn or_default(&self) -> Sizes {
+        let usual = Sizes::default();
+        let or = |given: usize, usual: usize| if given == 0 { usual } else { given };
+        Sizes {
+            lanes: or(self.lanes, usual.lanes),
+            lane_bytes: or(self.lane_bytes, usual.lane_bytes),
+            sockets: or(self.sockets, usual.sockets),
+            socket_bytes: or(self.socket_bytes, usual.socket_bytes),
+            report_slots: or(self.report_slots, usual.report_slots),
+            report_bytes: or(self.report_bytes, usual.report_bytes),
+        }
+    }
+}
+
+impl LaneReport {
+    fn new(report: &Report<'_>) -> Self {
+        let part = |part: Option<Part<'_>>| match part {
+            Some(part) => (part.bytes.as_ptr().cast(), part.bytes.len()),
+            None => (ptr::null(), 0),
+        };
+        let (key, key_size) = part(report.key);
+        let (value, value_size) = part(report.value);
+        Self {
+            opaque: report.opaque,
+            socket: report.socket.into(),
+            route: report.route,
+            error: report.error,
+            offset: report.offset,
+            log_append_time: report.log_append_time,
+            latency_us: report.latency_us,
+            partition: report.partition,
+            attempts: report.attempts,
+            place: report.place as i32,
+            maybe_persisted: report.maybe_persisted.into(),
+            key,
+            key_size,
+            value,
+            value_size,
+            topic: text::array(&report.topic),
+            error_name: text::array(&report.error_name),
+            error_text: text::array(&report.error_text),
+        }
+    }
+}
+
+impl From<SocketHandle> for SocketId {
+    fn from(SocketHandle { slot, generation }: SocketHandle) -> Self {
+        Self { slot, generation }
+    }
+}
+
+impl From<SocketId> for SocketHandle {
+    fn from(SocketId { slot, generation }: SocketId) -> Self {
+        Self { slot, generation }
+    }
+}

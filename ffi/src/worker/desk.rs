@@ -1,0 +1,602 @@
+//! What the worker does, in one thread: it takes messages from lanes to the registry of sockets, and
+//! reports from there to the processes that asked.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use event_kafka::opensips::{
+    Registry, SocketKey, SocketPublishError, SocketReport, SocketReports, SubscribeError,
+};
+use event_kafka::{Failure, Persisted};
+
+use super::table::Keys;
+use crate::area::{BROKER_ID, EVENT_SOCKET};
+use crate::bell::Bell;
+use crate::codes::{EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_OK};
+use crate::reports::{EVENT_KAFKA_PLACE_NONE, place};
+use crate::shared::area::Area;
+use crate::shared::outbox::{Asker, Outbox, OutboxError, To};
+use crate::shared::record::{Message, SocketId};
+use crate::shared::report::{Part, Report};
+use crate::shared::sockets::SocketState;
+use crate::shared::worker::Worker as Lanes;
+
+/// At the desk, the worker serves all.
+pub(super) struct Desk {
+    lanes: Lanes,
+    clerk: Clerk,
+    reports: SocketReports<Ticket>,
+    bell: Arc<Bell>,
+    orders: Receiver<Order>,
+    /// Who waits until the lanes were seen empty, or all was reported.
+    waiting: Vec<Order>,
+}
+
+/// What others want of the worker. It answers once it is so.
+pub(super) enum Order {
+    /// All that lay in the lanes when this was given is taken.
+    LanesEmpty(Sender<()>),
+    /// There are no reports that wait for their readers, and no messages without an outcome.
+    Reported(Sender<()>),
+    /// To end.
+    End,
+}
+
+/// What comes back with the report of a message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ticket {
+    asker: Asker,
+    socket: SocketId,
+    route: u32,
+    opaque: u64,
+    taken_us: u64,
+}
+
+/// What was done, for others to read.
+#[derive(Debug, Default)]
+pub(super) struct Totals {
+    pub(super) taken: AtomicU64,
+    pub(super) accepted: AtomicU64,
+    pub(super) delivered: AtomicU64,
+    pub(super) failed: AtomicU64,
+    pub(super) refused: AtomicU64,
+    pub(super) reported: AtomicU64,
+    pub(super) orphaned: AtomicU64,
+    pub(super) parked: AtomicU64,
+    pub(super) malformed: AtomicU64,
+    pub(super) broken: AtomicU64,
+    pub(super) reclaimed: AtomicU64,
+    pub(super) naps: AtomicU64,
+}
+
+/// All but lanes and queue of reports, which it is handed.
+struct Clerk {
+    area: Area,
+    registry: Registry<Ticket>,
+    keys: Arc<Keys>,
+    totals: Arc<Totals>,
+    start: Instant,
+    /// By their slots in the table.
+    sockets: Vec<Option<Served>>,
+    /// Reports that wait for their readers, by seat.
+    parked: Vec<VecDeque<Outcome>>,
+    parked_count: usize,
+}
+
+/// A socket of the table that the worker knows.
+struct Served {
+    id: SocketId,
+    /// Or why there is none.
+    key: Result<SocketKey, Arc<str>>,
+    /// Messages that were accepted and have not left.
+    held: u64,
+    /// How many more rounds may find messages that were published before it was closed.
+    rounds_left: Option<usize>,
+}
+
+/// What became of a message.
+enum Outcome {
+    Settled(SocketReport<Ticket>),
+    Refused {
+        ticket: Ticket,
+        refusal: Refusal,
+        key: Option<Box<[u8]>>,
+        value: Option<Box<[u8]>>,
+    },
+}
+
+/// Why the worker did not take a message.
+#[derive(Clone, Debug)]
+enum Refusal {
+    BySocket(SocketPublishError),
+    /// The socket could not be subscribed.
+    NoSocket(Arc<str>),
+}
+
+/// Bytes that are taken from each lane in a round.
+const QUANTUM: usize = 64 << 10;
+/// Reports that are moved in a round.
+const MOST_REPORTS: usize = 1024;
+/// As long as so many reports wait for a process, nothing is taken from its lane.
+const MOST_PARKED: usize = 1024;
+
+impl Desk {
+    pub(super) fn new(
+        lanes: Lanes,
+        area: &Area,
+        registry: &Registry<Ticket>,
+        keys: &Arc<Keys>,
+        totals: &Arc<Totals>,
+        bell: &Arc<Bell>,
+        orders: Receiver<Order>,
+    ) -> Self {
+        let sizes = area.sizes();
+        Self {
+            lanes,
+            reports: registry.reports(),
+            clerk: Clerk {
+                area: area.clone(),
+                registry: registry.clone(),
+                keys: Arc::clone(keys),
+                totals: Arc::clone(totals),
+                start: Instant::now(),
+                sockets: (0..sizes.sockets).map(|_| None).collect(),
+                parked: (0..sizes.lanes).map(|_| VecDeque::new()).collect(),
+                parked_count: 0,
+            },
+            bell: Arc::clone(bell),
+            orders,
+            waiting: Vec::new(),
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        let bell = Arc::clone(&self.bell);
+        let waker = Waker::from(Arc::clone(&bell));
+        loop {
+            bell.silence();
+            self.waiting.extend(self.orders.try_iter());
+            if self.waiting.iter().any(|order| matches!(order, Order::End)) {
+                break;
+            }
+            if self.lanes.have_sockets_changed() {
+                self.clerk.look_at_sockets();
+            }
+            let unparked = self.unpark();
+            let taken = self.serve();
+            let reported = self.report();
+            self.clerk.let_go(taken == 0);
+            self.answer(taken == 0);
+            self.count();
+            if taken + reported + unparked > 0 {
+                continue;
+            }
+            match self.reports.poll_take(&mut Context::from_waker(&waker)) {
+                Poll::Ready(report) => self.hand_over(report),
+                Poll::Pending if self.clerk.is_letting_go() => {}
+                // It fails only where descriptors are out of order, and then at once: no harm, but
+                // for the processor.
+                Poll::Pending => drop(self.lanes.sleep(None)),
+            }
+        }
+        self.end();
+    }
+
+    /// Takes messages from the lanes; how many.
+    fn serve(&mut self) -> usize {
+        let clerk = &mut self.clerk;
+        let taken = self.lanes.serve(QUANTUM, |asker, message, outbox| {
+            clerk.take(asker, message, outbox);
+        });
+        for seat in 0..self.clerk.parked.len() {
+            let is_behind = self.clerk.parked[seat].len() >= MOST_PARKED;
+            self.lanes.pause(seat as u32, is_behind);
+        }
+        taken
+    }
+
+    /// Sends reports to those who asked; how many.
+    fn report(&mut self) -> usize {
+        let mut count = 0;
+        while count < MOST_REPORTS
+            && let Some(report) = self.reports.take()
+        {
+            count += 1;
+            self.hand_over(report);
+        }
+        if count < MOST_REPORTS {
+            self.lanes.outbox().flush();
+        }
+        count
+    }
+
+    fn hand_over(&mut self, report: SocketReport<Ticket>) {
+        let outcome = Outcome::Settled(report);
+        self.clerk.hand_over(outcome, self.lanes.outbox());
+    }
+
+    /// Sends reports that waited for room; how many.
+    fn unpark(&mut self) -> usize {
+        if self.clerk.parked_count == 0 {
+            return 0;
+        }
+        let outbox = self.lanes.outbox();
+        let seats = 0..self.clerk.parked.len();
+        let count = seats.map(|seat| self.clerk.unpark(seat, outbox)).sum();
+        outbox.flush();
+        count
+    }
+
+    fn answer(&mut self, are_lanes_empty: bool) {
+        let is_all_reported = self.clerk.is_all_reported();
+        self.waiting.retain(|order| {
+            let (done, is_so) = match order {
+                Order::LanesEmpty(done) => (done, are_lanes_empty),
+                Order::Reported(done) => (done, is_all_reported),
+                Order::End => return true,
+            };
+            if is_so {
+                // An error means that nobody waits any more.
+                let _ = done.send(());
+            }
+            !is_so
+        });
+    }
+
+    fn count(&self) {
+        let seen = self.lanes.counters();
+        let totals = &self.clerk.totals;
+        totals.malformed.store(seen.malformed, Ordering::Relaxed);
+        totals.broken.store(seen.broken, Ordering::Relaxed);
+        totals.reclaimed.store(seen.reclaimed, Ordering::Relaxed);
+        totals.naps.store(seen.naps, Ordering::Relaxed);
+        let parked = self.clerk.parked_count as u64;
+        totals.parked.store(parked, Ordering::Relaxed);
+    }
+
+    /// What has come since the last look fails; what nobody can take is dropped.
+    fn end(mut self) {
+        self.serve();
+        while self.report() > 0 {}
+        self.unpark();
+        for parked in mem::take(&mut self.clerk.parked).into_iter().flatten() {
+            self.clerk.dispose(&parked);
+        }
+        self.clerk.parked_count = 0;
+        self.clerk.let_go(true);
+        self.count();
+        self.lanes.outbox().flush();
+    }
+}
+
+impl Clerk {
+    /// Takes a message from a lane.
+    fn take(&mut self, asker: Asker, message: &Message<'_>, outbox: &mut Outbox) {
+        add(&self.totals.taken);
+        let ticket = Ticket {
+            asker,
+            socket: message.socket,
+            route: message.route,
+            opaque: message.record.opaque,
+            taken_us: self.now_us(),
+        };
+        match self.publish(message, ticket) {
+            Ok(()) => {
+                add(&self.totals.accepted);
+                self.area.sockets().count(message.socket, 1, 0, 0);
+            }
+            Err(refusal) => {
+                add(&self.totals.refused);
+                self.area.sockets().count_refused(message.socket);
+                let outcome = Outcome::Refused {
+                    ticket,
+                    refusal,
+                    key: message.record.key.map(Into::into),
+                    value: message.record.value.map(Into::into),
+                };
+                self.hand_over(outcome, outbox);
+            }
+        }
+    }
+
+    fn publish(&mut self, message: &Message<'_>, ticket: Ticket) -> Result<(), Refusal> {
+        let slot = message.socket.slot as usize;
+        let is_known = |served: &Option<Served>| {
+            served
+                .as_ref()
+                .is_some_and(|served| served.id == message.socket)
+        };
+        if !self.sockets.get(slot).is_some_and(is_known) {
+            // It may have come just now.
+            self.look_at(message.socket);
+        }
+        let served = self.sockets.get_mut(slot).and_then(Option::as_mut);
+        let served = served
+            .filter(|served| served.id == message.socket)
+            .ok_or(Refusal::BySocket(SocketPublishError::NoSocket))?;
+        let key = served.key.clone().map_err(Refusal::NoSocket)?;
+        self.registry
+            .publish_promised(key, message.record, ticket)
+            .map_err(Refusal::BySocket)?;
+        served.held += 1;
+        Ok(())
+    }
+
+    /// Sends a report to who asked, or keeps it until there is room.
+    fn hand_over(&mut self, outcome: Outcome, outbox: &mut Outbox) {
+        let seat = outcome.ticket().asker.seat as usize;
+        let waits = !self.parked[seat].is_empty();
+        if waits || !self.send(&outcome, outbox) {
+            self.parked[seat].push_back(outcome);
+            self.parked_count += 1;
+        }
+    }
+
+    fn unpark(&mut self, seat: usize, outbox: &mut Outbox) -> usize {
+        let mut count = 0;
+        while let Some(outcome) = self.parked[seat].pop_front() {
+            if !self.send(&outcome, outbox) {
+                self.parked[seat].push_front(outcome);
+                break;
+            }
+            self.parked_count -= 1;
+            count += 1;
+        }
+        count
+    }
+
+    /// False if there is no room.
+    fn send(&mut self, outcome: &Outcome, outbox: &mut Outbox) -> bool {
+        let ticket = outcome.ticket();
+        if ticket.route != crate::area::EVENT_KAFKA_ROUTE_NONE {
+            let latency_us = self.now_us() - ticket.taken_us;
+            let to = To::Asker(ticket.asker);
+            match outcome.report(latency_us, |report| outbox.push(to, report)) {
+                Ok(()) => add(&self.totals.reported),
+                Err(OutboxError::Gone) => add(&self.totals.orphaned),
+                Err(OutboxError::Full) => return false,
+            }
+        }
+        self.dispose(outcome);
+        true
+    }
+
+    /// Nothing more is done for this message.
+    fn dispose(&mut self, outcome: &Outcome) {
+        let Outcome::Settled(report) = outcome else {
+            return;
+        };
+        let socket = report.ticket.socket;
+        let delivered = report.outcome.is_ok();
+        add(if delivered {
+            &self.totals.delivered
+        } else {
+            &self.totals.failed
+        });
+        let (delivered, failed) = (u64::from(delivered), u64::from(!delivered));
+        self.area.sockets().count(socket, 0, delivered, failed);
+        let served = self.sockets[socket.slot as usize].as_mut();
+        served.expect("it stays until nothing is held").held -= 1;
+    }
+
+    /// Meets what is new in the table, and what is closing.
+    fn look_at_sockets(&mut self) {
+        let all: Vec<_> = self.area.sockets().all().collect();
+        for (id, state) in all {
+            self.look_at(id);
+            if state == SocketState::Closing {
+                // A round takes a part of each lane: after so many, all that lay there is taken.
+                let rounds = self.area.sizes().lane_bytes / QUANTUM + 2;
+                let served = self.sockets[id.slot as usize].as_mut();
+                if let Some(served) = served.filter(|served| served.id == id) {
+                    served.rounds_left.get_or_insert(rounds);
+                }
+            }
+        }
+    }
+
+    /// Subscribes a socket that is new.
+    fn look_at(&mut self, id: SocketId) {
+        let Some(place) = self.sockets.get(id.slot as usize) else {
+            return;
+        };
+        // Where another one still is, that one leaves first.
+        if place.is_some() {
+            return;
+        }
+        let Some(text) = self.area.sockets().text(id) else {
+            return;
+        };
+        let key = self.subscribe(&text).map_err(|error| {
+            tracing::error!("a socket cannot be used: {error}");
+            Arc::from(error.to_string())
+        });
+        if let Ok(key) = key {
+            self.keys.insert(id, key);
+            let is_full = self.registry.status(key).is_some_and(|status| status.full);
+            self.area.sockets().set_full(id, is_full);
+        }
+        self.sockets[id.slot as usize] = Some(Served {
+            id,
+            key,
+            held: 0,
+            rounds_left: None,
+        });
+    }
+
+    fn subscribe(&self, text: &str) -> Result<SocketKey, SubscribeError> {
+        let subscribed = match text.strip_prefix(BROKER_ID) {
+            Some(broker_id) => self.registry.define(broker_id),
+            None => {
+                let socket = text.strip_prefix(EVENT_SOCKET);
+                self.registry.subscribe(socket.unwrap_or(text))
+            }
+        };
+        let subscribed = subscribed?;
+        for warning in &subscribed.warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(subscribed.key)
+    }
+
+    /// Lets sockets go that are closing, once nothing comes and nothing is held any more.
+    fn let_go(&mut self, are_lanes_empty: bool) {
+        for slot in 0..self.sockets.len() {
+            let Some(served) = &mut self.sockets[slot] else {
+                continue;
+            };
+            let Some(rounds_left) = &mut served.rounds_left else {
+                continue;
+            };
+            if *rounds_left > 0 {
+                *rounds_left = if are_lanes_empty { 0 } else { *rounds_left - 1 };
+                if *rounds_left == 0
+                    && let Ok(key) = served.key
+                {
+                    self.registry.unsubscribe(key);
+                    self.keys.remove(served.id);
+                }
+            }
+            if *rounds_left == 0 && served.held == 0 {
+                self.area.sockets().remove(served.id);
+                self.sockets[slot] = None;
+            }
+        }
+    }
+
+    /// Whether sockets wait for another round.
+    fn is_letting_go(&self) -> bool {
+        let mut sockets = self.sockets.iter().flatten();
+        sockets.any(|served| served.rounds_left.is_some_and(|rounds| rounds > 0))
+    }
+
+    fn is_all_reported(&self) -> bool {
+        let mut sockets = self.sockets.iter().flatten();
+        self.parked_count == 0 && sockets.all(|served| served.held == 0)
+    }
+
+    fn now_us(&self) -> u64 {
+        self.start.elapsed().as_micros() as u64
+    }
+}
+
+impl Outcome {
+    fn ticket(&self) -> Ticket {
+        match self {
+            Self::Settled(report) => report.ticket,
+            Self::Refused { ticket, .. } => *ticket,
+        }
+    }
+
+    /// Lends the report of this.
+    fn report<R>(&self, latency_us: u64, to: impl FnOnce(&Report<'_>) -> R) -> R {
+        let Ticket {
+            socket,
+            route,
+            opaque,
+            ..
+        } = self.ticket();
+        let report = Report {
+            opaque,
+            socket,
+            route,
+            error: EVENT_KAFKA_OK,
+            partition: -1,
+            offset: -1,
+            log_append_time: -1,
+            latency_us,
+            place: EVENT_KAFKA_PLACE_NONE as u32,
+            ..Report::default()
+        };
+        match self {
+            Self::Settled(settled) => settle(settled, report, to),
+            Self::Refused {
+                refusal,
+                key,
+                value,
+                ..
+            } => to(&Report {
+                error: refusal.code(),
+                error_name: refusal.name(),
+                error_text: &refusal.text(),
+                key: key.as_deref().map(Part::whole),
+                value: value.as_deref().map(Part::whole),
+                ..report
+            }),
+        }
+    }
+}
+
+fn settle<R>(
+    settled: &SocketReport<Ticket>,
+    report: Report<'_>,
+    to: impl FnOnce(&Report<'_>) -> R,
+) -> R {
+    let record = settled.record.as_ref();
+    let report = Report {
+        topic: &settled.topic,
+        partition: settled.partition,
+        key: record
+            .and_then(|record| record.key.as_deref())
+            .map(Part::whole),
+        value: record
+            .and_then(|record| record.value.as_deref())
+            .map(Part::whole),
+        ..report
+    };
+    match &settled.outcome {
+        Ok(delivered) => to(&Report {
+            offset: delivered.offset.unwrap_or(-1),
+            log_append_time: delivered.log_append_time.unwrap_or(-1),
+            ..report
+        }),
+        Err(failure) => fail(failure, report, to),
+    }
+}
+
+fn fail<R>(failure: &Failure, report: Report<'_>, to: impl FnOnce(&Report<'_>) -> R) -> R {
+    to(&Report {
+        error: failure.error.code(),
+        error_name: failure.error.name(),
+        error_text: &failure.to_string(),
+        attempts: failure.attempts,
+        place: place(failure.place) as u32,
+        maybe_persisted: failure.persisted == Persisted::Maybe,
+        ..report
+    })
+}
+
+impl Refusal {
+    fn code(&self) -> i32 {
+        match self {
+            Self::BySocket(error) => error.code(),
+            Self::NoSocket(_) => EVENT_KAFKA_ERR_INVALID_ARG,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::BySocket(error) => error.name(),
+            Self::NoSocket(_) => "_INVALID_ARG",
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::BySocket(error) => error.to_string(),
+            Self::NoSocket(text) => format!("the socket cannot be used: {text}"),
+        }
+    }
+}
+
+/// Only the worker's thread counts.
+fn add(counter: &AtomicU64) {
+    let count = counter.load(Ordering::Relaxed);
+    // Release: whoever reads outcomes first and then what was accepted finds it there.
+    counter.store(count + 1, Ordering::Release);
+}
