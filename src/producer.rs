@@ -21,6 +21,7 @@ pub struct ProducerBuilder {
     config: Config,
     report_mode: Option<ReportMode>,
     report_records: bool,
+    recording: Option<usize>,
 }
 
 impl ProducerBuilder {
@@ -64,6 +65,17 @@ impl ProducerBuilder {
         }
     }
 
+    /// Keeps what the producer is told by brokers, clocks and application, and what it makes of that,
+    /// in at most so many bytes of memory, for [`Producer::recording`]. What is oldest goes first; a
+    /// message takes about 15 bytes, whatever its size. Without this, nothing is
+    /// kept.
+    pub fn record(self, bytes: usize) -> Self {
+        Self {
+            recording: Some(bytes),
+            ..self
+        }
+    }
+
     /// Starts the producer and its I/O thread, which looks for the cluster at once. That no broker
     /// is there is no error: messages wait for it.
     ///
@@ -81,6 +93,7 @@ impl ProducerBuilder {
         }
         settings.reports = self.report_mode.unwrap_or(settings.reports);
         settings.report_records = self.report_records;
+        settings.recording = self.recording;
         Producer::start(settings, topic_settings)
     }
 }
@@ -266,6 +279,40 @@ impl Producer {
     /// ```
     pub fn fatal_error(&self) -> Option<FatalError> {
         self.shared.accumulator.fatal_error().cloned()
+    }
+
+    /// What was [recorded](ProducerBuilder::record) so far, as the content of a file; `None` if
+    /// nothing is. It can be asked for at any time, also after a [fatal error](Self::fatal_error) or,
+    /// by another handle, after the end. `cargo xtask sim --replay FILE` then has an engine live
+    /// through the same once more, and says whether it does the same.
+    ///
+    /// Of messages it holds lengths, timestamps and opaque values, and nothing of their content. It
+    /// holds names of topics, addresses of brokers and what they answered, and the settings.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use event_kafka::{Producer, Record};
+    /// # use kafka_engine::recording::{Recording, replay};
+    /// # let cluster = kafka_mock::Cluster::start()?;
+    /// # let brokers = &cluster.bootstrap();
+    /// let producer = Producer::builder()
+    ///     .set("bootstrap.servers", brokers)?
+    ///     .record(64 << 20)
+    ///     .start()?;
+    /// producer.topic("sip-events")?.publish(Record::new("INVITE"))?;
+    /// producer.flush(Duration::from_secs(5))?;
+    /// let recording = producer.recording().expect("it records");
+    /// # let file = std::env::temp_dir().join(format!("{}.recording", std::process::id()));
+    /// std::fs::write(&file, recording)?;
+    /// # let recording = Recording::read(&std::fs::read(&file)?)?;
+    /// # std::fs::remove_file(&file)?;
+    /// # let mut reports = Vec::new();
+    /// # assert_eq!(replay(&recording, |report| reports.push(report))?.divergence, None);
+    /// # assert_eq!(reports[0].outcome.as_ref().unwrap().offset, Some(0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn recording(&self) -> Option<Vec<u8>> {
+        self.shared.accumulator.recording()
     }
 
     /// Messages accepted since the start, and what became of them.

@@ -46,6 +46,10 @@ pub(crate) enum Error {
         path: PathBuf,
         error: io::Error,
     },
+    Write {
+        path: PathBuf,
+        error: io::Error,
+    },
     /// `--param` with and without names.
     MixedParams,
     Start(StartError),
@@ -82,6 +86,13 @@ impl Error {
             error,
         }
     }
+
+    pub(crate) fn write(path: &Path, error: io::Error) -> Self {
+        Self::Write {
+            path: path.to_owned(),
+            error,
+        }
+    }
 }
 
 impl fmt::Display for Error {
@@ -94,6 +105,13 @@ impl fmt::Display for Error {
                 write!(
                     f,
                     "cannot read {}: {error}; give a readable file",
+                    path.display()
+                )
+            }
+            Self::Write { path, error } => {
+                write!(
+                    f,
+                    "cannot write {}: {error}; give a file that can be written",
                     path.display()
                 )
             }

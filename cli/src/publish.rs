@@ -2,6 +2,7 @@
 
 mod input;
 mod publisher;
+mod recording;
 mod reporter;
 mod session;
 
@@ -22,6 +23,7 @@ use crate::logging;
 use crate::socket;
 use input::Input;
 use publisher::{Envelope, Publisher};
+use recording::Recording;
 use reporter::Reporter;
 use session::Session;
 
@@ -76,6 +78,14 @@ pub(crate) struct Options {
     /// Read properties from a file of name=value lines; the socket's go over them
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Write to a file what the producer was told and what it did, for whoever looks into a problem
+    ///
+    /// It is written at the end, whatever that is, but for a second Ctrl-C. It holds lengths and times
+    /// of messages, and nothing of their content; it does hold the addresses of brokers, what they
+    /// answered, names of topics, and properties. The producer keeps the last 256 MiB of it.
+    /// `cargo xtask sim --replay FILE`, in the source tree of the same version, repeats the run.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -108,10 +118,13 @@ pub(crate) fn run(options: Options, console: &Console) -> Result<Exit, Error> {
         Report::Errors => ReportMode::Errors,
         Report::Json => ReportMode::All,
     };
-    let producer = Producer::builder()
-        .config(config)
-        .report_mode(mode)
-        .start()?;
+    let recording = options.record.map(Recording::create).transpose()?;
+    let builder = Producer::builder().config(config).report_mode(mode);
+    let producer = match recording {
+        Some(_) => builder.record(recording::MEMORY).start()?,
+        None => builder.start()?,
+    };
+    let recorded = producer.clone();
     let publisher = Publisher {
         topic: producer.topic(socket.topic)?,
         producer,
@@ -119,7 +132,11 @@ pub(crate) fn run(options: Options, console: &Console) -> Result<Exit, Error> {
         reporter: Arc::new(Reporter::new(options.report, socket.topic, console.clone())),
         stop: Arc::default(),
     };
-    Session::begin(publisher, input, console)?.end()
+    let ending = Session::begin(publisher, input, console).and_then(Session::end);
+    if let Some(recording) = recording {
+        recording.write(&recorded)?;
+    }
+    ending
 }
 
 fn configuration(file: Option<&Path>) -> Result<Config, Error> {

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use command::{Running, file, next_line, run, run_with_input};
+use kafka_sim::replay::{Recording, replay};
 use serde_json::Value;
 use support::Needs;
 
@@ -586,4 +587,61 @@ fn place_and_number(report: &Value) -> (i32, i64, u64) {
         number("offset"),
         number("n") as u64,
     )
+}
+
+#[test]
+fn a_recorded_run_with_a_killed_broker_is_replayed_with_the_reports_that_it_had() {
+    let Some(mut cluster) = support::private_cluster(Needs::ANY) else {
+        return;
+    };
+    let topic = support::unique_name("record");
+    cluster.create_topic(&topic, 3);
+    let recording = file(&format!("{topic}.recording"), b"");
+    let socket = format!(
+        "{}/{topic}?g.enable.idempotence=true&g.compression.codec=zstd&g.linger.ms=1",
+        cluster.bootstrap()
+    );
+    let mut running = Running::start(&[
+        "publish",
+        &socket,
+        "--report",
+        "json",
+        "--record",
+        recording.to_str().unwrap(),
+    ]);
+    let (mut stdin, mut stdout) = (running.stdin(), running.stdout());
+    let mut reports: Vec<Value> = Vec::new();
+    let mut publish = |count: usize| stdin.write_all("SIP/2.0 200 OK\n".repeat(count).as_bytes());
+    let mut take = |count: usize| {
+        for _ in 0..count {
+            reports.push(serde_json::from_str(&next_line(&mut stdout)).unwrap());
+        }
+    };
+    publish(500).unwrap();
+    take(500);
+    let leader = cluster.leaders(&topic)[&0];
+    cluster.kill(leader);
+    publish(500).unwrap();
+    cluster.restart(leader);
+    take(500);
+    drop(stdin);
+    let ended = running.end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+
+    let file = std::fs::read(&recording).unwrap();
+    let replayed = replay(&Recording::read(&file).unwrap()).unwrap();
+    assert_eq!(replayed.replay.divergence, None);
+    let places = replayed.reports.iter().map(|report| {
+        let delivered = report.outcome.as_ref().unwrap();
+        let place = (i64::from(delivered.partition), delivered.offset.unwrap());
+        (report.opaque, place)
+    });
+    let number = |report: &Value, name: &str| report[name].as_i64().unwrap();
+    let told = reports.iter().map(|report| {
+        let place = (number(report, "partition"), number(report, "offset"));
+        (report["n"].as_u64().unwrap(), place)
+    });
+    let (places, told): (Vec<_>, Vec<_>) = (places.collect(), told.collect());
+    assert_eq!(told.len(), 1000);
+    assert_eq!(places, told, "in this order, too");
 }

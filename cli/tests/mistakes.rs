@@ -106,6 +106,10 @@ fn every_mistake_is_one_line_with_its_place_and_a_remedy_and_exits_2() {
             &["cannot read /", "readable file"],
         ),
         (
+            &["publish", "a/t", "x", "--record", "/"],
+            &["cannot write /", "can be written"],
+        ),
+        (
             &["publish", "a/t", "x", "--config", &unreadable],
             &[&unreadable, "readable file"],
         ),

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use kafka_wire::compression::{CompressError, Compressor};
 
 use crate::accumulator::{Batch, Memory};
+use crate::recording::Compressed;
 use crate::settings::Compression;
 
 /// The records of a batch that is to be compressed. The engine knows them by where they belong, and
@@ -26,6 +27,8 @@ pub struct Done {
     compression: Compression,
     /// `None`: the records stay as they are.
     compressed: Option<Vec<Bytes>>,
+    /// What was compressed, in a replay: it does not know what came of it but the length.
+    original: Option<Bytes>,
     pub(crate) failure: Option<String>,
 }
 
@@ -33,13 +36,23 @@ impl Done {
     /// Puts what was compressed into the place of what was not.
     pub(crate) fn put_into(self, batch: &mut Batch) {
         if let Some(compressed) = self.compressed {
-            batch.pack(self.compression.codec, compressed);
+            batch.pack(self.compression.codec, compressed, self.original);
+        }
+    }
+
+    pub(crate) fn recorded(&self) -> Compressed<'_> {
+        let len = |bytes: &Vec<Bytes>| bytes.iter().map(Bytes::len).sum::<usize>() as u32;
+        Compressed {
+            lane: self.place.lane,
+            number: self.place.number,
+            len: self.compressed.as_ref().map(len),
+            failure: self.failure.as_deref(),
         }
     }
 }
 
 /// A batch that is being compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Place {
     pub(crate) lane: u32,
     pub(crate) number: u64,
@@ -77,11 +90,28 @@ impl Job {
         self.done(None, Some(why.to_string()))
     }
 
+    pub(crate) fn place(&self) -> Place {
+        self.place
+    }
+
+    /// What is recorded to have come of it.
+    pub(crate) fn replayed(self, recorded: &Compressed<'_>) -> Done {
+        let original = self.records.concat();
+        // It was shorter, or else it would have stayed as it was.
+        let compressed = recorded.len.map(|len| original.len().min(len as usize));
+        let compressed = compressed.map(|len| vec![Bytes::from(vec![0; len])]);
+        Done {
+            original: Some(original.into()),
+            ..self.done(compressed, recorded.failure.map(str::to_owned))
+        }
+    }
+
     fn done(self, compressed: Option<Vec<Bytes>>, failure: Option<String>) -> Done {
         Done {
             place: self.place,
             compression: self.compression,
             compressed,
+            original: None,
             failure,
         }
     }

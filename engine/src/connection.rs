@@ -5,11 +5,14 @@ mod plausible;
 mod trouble;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kafka_wire::message::{ApiKey, Request, VersionRange, decode_response, encode_request};
+use kafka_wire::message::{
+    ApiKey, Request, VersionRange, decode_request_header, decode_response, encode_request,
+};
 use kafka_wire::message::{ApiVersionsRequest, ApiVersionsResponse};
 use kafka_wire::message::{InitProducerIdRequest, InitProducerIdResponse};
 use kafka_wire::message::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
@@ -35,6 +38,27 @@ pub struct ConnId(pub(crate) u64);
 pub struct Transmit {
     /// The bytes, shared with the batches they belong to.
     pub chunks: VecDeque<Bytes>,
+}
+
+/// For the flight recorder: which request it is, by what stands at its beginning, and how long.
+impl fmt::Display for Transmit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let len: usize = self.chunks.iter().map(Bytes::len).sum();
+        let start = self
+            .chunks
+            .front()
+            .and_then(|chunk| chunk.get(size_of::<i32>()..));
+        match start.map(decode_request_header) {
+            Some(Ok((header, _))) => write!(
+                f,
+                "{} {}, number {}, {len} bytes",
+                header.api.name(),
+                header.version,
+                header.correlation_id
+            ),
+            _ => write!(f, "{len} bytes"),
+        }
+    }
 }
 
 /// The versions that a broker and this producer have in common.

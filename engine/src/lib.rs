@@ -15,6 +15,7 @@ mod engine;
 pub mod error;
 mod inquiry;
 pub mod log;
+pub mod recording;
 pub mod report;
 mod sender;
 pub mod settings;

@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use kafka_wire::Codec;
+use serde::{Deserialize, Serialize};
 
 use crate::log::LogSettings;
 
 /// Settings of one producer. The defaults are librdkafka's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     /// Where to find the cluster first; after that its own metadata says.
     pub bootstrap: Vec<Endpoint>,
@@ -98,12 +99,15 @@ pub struct Settings {
     /// Threads that compress batches at most, if any topic does.
     pub compression_threads: usize,
     /// What is said to the log.
+    #[serde(skip)]
     pub log: LogSettings,
     /// Which outcomes are reported.
     pub reports: ReportMode,
     /// Whether reports carry the record's key, value and timestamp. Memory is then held until
     /// the report is taken.
     pub report_records: bool,
+    /// Bytes of memory for the flight [recorder](crate::recording); `None` is off.
+    pub recording: Option<usize>,
 }
 
 impl Default for Settings {
@@ -150,12 +154,13 @@ impl Default for Settings {
             log: LogSettings::default(),
             reports: ReportMode::All,
             report_records: false,
+            recording: None,
         }
     }
 }
 
 /// What connections are made with. The engine leaves that to whoever makes them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SocketSettings {
     /// Bytes of the send buffer (`SO_SNDBUF`); `None`: as the system has it.
     pub send_buffer: Option<u32>,
@@ -191,7 +196,7 @@ impl Default for SocketSettings {
 }
 
 /// Which of a name's addresses are tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AddressFamily {
     /// All.
     Any,
@@ -202,7 +207,7 @@ pub enum AddressFamily {
 }
 
 /// Settings of one topic. Two users of a topic share its batches only if these are equal.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TopicSettings {
     /// Whose acknowledgement makes a message delivered.
     pub acks: Acks,
@@ -244,7 +249,7 @@ impl TopicSettings {
 }
 
 /// `compression.codec` of a topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum TopicCodec {
     /// That of the producer.
     Inherit,
@@ -262,7 +267,7 @@ pub struct Compression {
 }
 
 /// `acks`: whose acknowledgement counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Acks {
     /// 0: nobody's. A message is delivered once it was handed to the socket.
     None,
@@ -286,7 +291,7 @@ impl Acks {
 /// How a partition is chosen: by chance, or by a hash of the key. What is said to stick goes to one
 /// random partition for [`Settings::sticky_linger`]; without that, each record draws its own.
 /// Partitions without a leader are drawn only where no other is left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Partitioner {
     /// Any; records without a key stick.
     Random,
@@ -306,7 +311,7 @@ pub enum Partitioner {
 }
 
 /// Which outcomes are reported to the application.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReportMode {
     /// None: counters alone tell.
     None,
@@ -318,7 +323,7 @@ pub enum ReportMode {
 
 /// A broker's address as configured or advertised: a name, an IPv4 or an IPv6 address (without
 /// brackets), and a port.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Endpoint {
     /// The host.
     pub host: String,

@@ -6,6 +6,7 @@ mod clock;
 mod cluster;
 mod log;
 mod producers;
+pub mod replay;
 pub mod simulation;
 mod story;
 mod world;

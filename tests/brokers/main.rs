@@ -7,6 +7,7 @@ mod idempotence;
 mod load;
 mod outages;
 mod producer;
+mod recording;
 #[path = "../support/mod.rs"]
 mod support;
 mod topics;

@@ -10,10 +10,15 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A producer with these properties, for these brokers.
 pub(crate) fn producer(brokers: &str, properties: &[(&str, &str)]) -> Producer {
+    builder(brokers, properties).start().unwrap()
+}
+
+/// The same, not started yet.
+pub(crate) fn builder(brokers: &str, properties: &[(&str, &str)]) -> ProducerBuilder {
     let builder = Producer::builder().set("bootstrap.servers", brokers);
     let set = |builder: ProducerBuilder, (name, value): &(&str, &str)| builder.set(name, value);
     let configured = properties.iter().try_fold(builder.unwrap(), set);
-    configured.unwrap().start().unwrap()
+    configured.unwrap()
 }
 
 /// The reports of `count` messages, by opaque: one each, and no more.

@@ -50,6 +50,9 @@ usage: cargo xtask COMMAND
                        the engine against a model cluster on virtual time: N drawn runs from seed S
                        on (0 unless told otherwise), or that one alone, and what they met; a run that
                        breaks a rule is shown with all left out that it does not need
+  sim --replay FILE    a recording of `event-kafka publish --record FILE` once more: what became of its
+                       messages, and whether the engine did what is recorded, or from which step on not
+  sim --tell FILE      the same recording as lines to read
   plants [NAME]        re-introduces known defects (plants/*.patch) one at a time, in a copy: each
                        must be found by the test or the seeds that it names
   kafka up [--nodes 1|3] [--kafka VERSION] [--port P] [--partitions N] [--fresh]

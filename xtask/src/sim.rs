@@ -1,5 +1,6 @@
 //! `cargo xtask sim`: the engine against the model cluster, on virtual time.
 
+use std::path::{self, PathBuf};
 use std::process::Command;
 
 use xtask::{Error, Result};
@@ -8,8 +9,9 @@ use crate::arguments::Arguments;
 use crate::command::{cargo, run};
 
 const OPTIONS: [&str; 2] = ["--seeds", "--seed"];
+const OF_RECORDINGS: [&str; 2] = ["--replay", "--tell"];
 
-/// Runs the seeds that are asked for.
+/// Runs the seeds that are asked for, or what a flight recorder wrote.
 pub(crate) fn simulate(arguments: &mut Arguments) -> Result<()> {
     let mut command = simulator();
     let mut asked = false;
@@ -19,10 +21,20 @@ pub(crate) fn simulate(arguments: &mut Arguments) -> Result<()> {
             asked = true;
         }
     }
+    for option in OF_RECORDINGS {
+        if let Some(file) = arguments.value::<PathBuf>(option)? {
+            // The simulator runs in the root of the workspace.
+            let file = path::absolute(&file).map_err(Error::io(file.display().to_string()))?;
+            command.arg(option).arg(file);
+            asked = true;
+        }
+    }
     arguments.finish()?;
     match asked {
         true => run(&mut command),
-        false => Err(Error::Usage("sim wants --seeds or --seed".to_owned())),
+        false => Err(Error::Usage(
+            "sim wants --seeds, --seed, --replay or --tell".to_owned(),
+        )),
     }
 }
 

@@ -15,18 +15,20 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
+use serde::{Deserialize, Serialize};
 
 pub(crate) use batch::{Batch, BatchLimits, Packing, Settlement};
 use budget::Budget;
 pub(crate) use opaques::Opaques;
-pub(crate) use partition::{Partition, QueueState};
+pub(crate) use partition::{Partition, Queue, QueueState};
 pub(crate) use segment::Memory;
 pub(crate) use stamp::{ProducerId, Stamp};
 pub(crate) use topic::Route;
 pub use topic::{Record, Topic};
 
 use crate::error::{DeliveryError, FatalError, PublishError};
+use crate::recording::Tape;
 use crate::report::ReportQueue;
 use crate::settings::{Settings, TopicSettings};
 use crate::signal::Signal;
@@ -44,7 +46,7 @@ pub enum Wake {
 }
 
 /// Something that changed in the accumulator, for the I/O thread to look at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Work {
     /// A topic is new, or its stage got its first record.
     Topic(u32),
@@ -84,8 +86,12 @@ pub struct Balance {
 impl Accumulator {
     /// `seed` makes the choice of partitions repeatable.
     pub fn new(settings: Settings, seed: u64) -> Arc<Self> {
+        Self::on(Tape::recording(settings.recording), settings, seed)
+    }
+
+    pub(crate) fn on(tape: Tape, settings: Settings, seed: u64) -> Arc<Self> {
         Arc::new(Self {
-            core: Core::new(settings, seed),
+            core: Core::new(tape, settings, seed),
             topics: Mutex::default(),
         })
     }
@@ -106,7 +112,7 @@ impl Accumulator {
         topics.by_slot.push(Arc::clone(&topic));
         topics.by_meaning.insert(meaning, Arc::clone(&topic));
         if topics.closed {
-            topic.stage().queue().close();
+            topic.close();
         }
         (
             topic,
@@ -122,6 +128,12 @@ impl Accumulator {
     /// Why this producer is of no use any more, if it is not.
     pub fn fatal_error(&self) -> Option<&FatalError> {
         self.core.condemned()
+    }
+
+    /// What the flight [recorder](crate::recording) holds, as a file; `None` if there is none
+    /// ([`Settings::recording`]).
+    pub fn recording(&self) -> Option<Vec<u8>> {
+        self.core.tape.written(&self.core.settings)
     }
 
     /// Outcomes that wait for the application.
@@ -158,7 +170,7 @@ impl Accumulator {
 
     /// The balance over all topics.
     pub fn balance(&self) -> Balance {
-        let topics = self.all();
+        let topics = self.topics.lock().by_slot.clone();
         let totals = topics.iter().map(|topic| topic.totals());
         let sum = totals.fold(Balance::default(), |sum, (accepted, delivered, failed)| {
             Balance {
@@ -179,11 +191,21 @@ impl Accumulator {
     }
 
     pub(crate) fn at(&self, slot: u32) -> Arc<Topic> {
-        Arc::clone(&self.topics.lock().by_slot[slot as usize])
+        Arc::clone(&self.look_at_topics().by_slot[slot as usize])
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Topic>> {
-        self.topics.lock().by_slot.clone()
+        self.look_at_topics().by_slot.clone()
+    }
+
+    /// The topics as the engine sees them.
+    fn look_at_topics(&self) -> MutexGuard<'_, Topics> {
+        for (name, settings) in self.core.tape.topics_to_open() {
+            let _ = self.topic(&name, &settings);
+        }
+        let topics = self.topics.lock();
+        self.core.tape.topics(&topics.by_slot);
+        topics
     }
 
     /// Topics that are made from now on accept nothing.
@@ -201,6 +223,7 @@ pub(crate) struct Core {
     pub(crate) memory: Arc<Memory>,
     pub(crate) reports: ReportQueue,
     pub(crate) settled: Arc<Signal>,
+    pub(crate) tape: Tape,
     closed: AtomicBool,
     fatal: OnceLock<FatalError>,
     seed: u64,
@@ -212,13 +235,14 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    fn new(settings: Settings, seed: u64) -> Arc<Self> {
+    fn new(tape: Tape, settings: Settings, seed: u64) -> Arc<Self> {
         let budget = Budget::new(settings.queue_max_messages, settings.queue_max_bytes);
         Arc::new(Self {
             settings,
             memory: Memory::new(budget),
             reports: ReportQueue::default(),
             settled: Arc::default(),
+            tape,
             closed: AtomicBool::new(false),
             fatal: OnceLock::new(),
             seed,
@@ -285,7 +309,12 @@ impl Core {
         })
     }
 
+    /// Whether somebody flushes, as the engine sees it.
     pub(crate) fn is_flushing(&self) -> bool {
+        self.tape.flushing(self.somebody_flushes())
+    }
+
+    fn somebody_flushes(&self) -> bool {
         self.flushing.load(Ordering::SeqCst) > 0
     }
 
@@ -293,7 +322,7 @@ impl Core {
     pub(crate) fn announce(&self, work: Work, due: Time) -> Wake {
         self.work.lock().push(work);
         let next_look = Time::from_nanos(self.next_look.load(Ordering::SeqCst));
-        let in_time = next_look <= due && !self.is_flushing();
+        let in_time = next_look <= due && !self.somebody_flushes();
         if in_time || self.roused.swap(true, Ordering::SeqCst) {
             Wake::No
         } else {
@@ -306,7 +335,8 @@ impl Core {
         self.next_look
             .store(Time::NEVER.as_nanos(), Ordering::SeqCst);
         self.roused.store(false, Ordering::SeqCst);
-        std::mem::take(&mut *self.work.lock())
+        let left = std::mem::take(&mut *self.work.lock());
+        self.tape.work(left)
     }
 
     /// The I/O thread will look again at `next` by itself. False if work came in meanwhile: its

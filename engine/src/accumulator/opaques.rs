@@ -44,6 +44,14 @@ impl Opaques {
         &self.values
     }
 
+    /// What tells these ones from others.
+    pub(crate) fn checksum(&self) -> u32 {
+        let values = self.values.iter();
+        values.fold(0, |sum, value| {
+            crc32c::crc32c_append(sum, &value.to_le_bytes())
+        })
+    }
+
     /// A copy of some, for a range that is settled before the rest of its batch.
     pub(crate) fn copy(&self, range: Range<u32>) -> Self {
         let mut copy = Self::new(&self.memory);

@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafka_wire::record::{RawHeaders, RecordHeaders};
-use parking_lot::Mutex;
+use kafka_wire::record::{Header, RawHeaders};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::batch::{Append, Batch, BatchLimits, Entry, Settlement};
 use super::segment::Memory;
 use crate::error::PublishError;
+use crate::recording::{Message, NotedClock, Notes, Place, Tape};
 use crate::time::{Clock, Time};
 
 /// What an append did to the queue, for whoever drains it.
@@ -35,37 +36,117 @@ pub(crate) struct Queue {
     limits: BatchLimits,
     memory: Arc<Memory>,
     accepted: u64,
-    closed: bool,
+    door: Door,
+    /// For the flight recorder.
+    notes: Notes,
+}
+
+/// Whether records are accepted; one word for publishers to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Door {
+    Open,
+    /// They are, and noted.
+    Watched,
+    Closed,
 }
 
 impl Queue {
-    pub(super) fn new(limits: BatchLimits, memory: &Arc<Memory>) -> Self {
+    pub(super) fn new(limits: BatchLimits, memory: &Arc<Memory>, tape: &Tape) -> Self {
         let memory = Arc::clone(memory);
         Self {
             batches: VecDeque::new(),
             limits,
             memory,
             accepted: 0,
-            closed: false,
+            door: match tape.wants_notes() {
+                true => Door::Watched,
+                false => Door::Open,
+            },
+            notes: Notes::default(),
         }
     }
 
     /// Encodes a record into the open batch, or into a new one.
-    pub(crate) fn append<H: RecordHeaders + ?Sized>(
+    pub(crate) fn append(
         &mut self,
-        entry: &mut Entry<'_, H>,
+        entry: &mut Entry<'_, [Header<'_>]>,
         clock: &(impl Clock + ?Sized),
         coarse: Time,
     ) -> Result<Change, PublishError> {
-        if self.closed {
-            return Err(PublishError::Closed);
+        match self.door {
+            Door::Open => self.accept(entry, clock, coarse),
+            Door::Watched | Door::Closed => self.append_watched(entry, clock, coarse),
         }
+    }
+
+    /// Inlined, so that the way of a publisher whom nobody watches stays as short as it can be.
+    #[inline(always)]
+    fn accept(
+        &mut self,
+        entry: &mut Entry<'_, [Header<'_>]>,
+        clock: &(impl Clock + ?Sized),
+        coarse: Time,
+    ) -> Result<Change, PublishError> {
         let change = self.place(
             |batch, limits| batch.append(entry, clock, coarse, limits),
             |memory| Batch::open(memory, clock, coarse),
         )?;
         self.accepted += 1;
         Ok(change)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn append_watched(
+        &mut self,
+        entry: &mut Entry<'_, [Header<'_>]>,
+        clock: &(impl Clock + ?Sized),
+        coarse: Time,
+    ) -> Result<Change, PublishError> {
+        if self.door == Door::Closed {
+            return Err(PublishError::Closed);
+        }
+        let accepted = self.accept(entry, clock, coarse);
+        self.note(entry, coarse, accepted.is_ok());
+        accepted
+    }
+
+    /// Leaves the flight recorder a note: all that the outcome depended on.
+    fn note(&mut self, entry: &Entry<'_, [Header<'_>]>, coarse: Time, accepted: bool) {
+        // One that found no room has left nothing but perhaps a mark.
+        let Some(last) = self
+            .batches
+            .back()
+            .filter(|last| accepted || last.ends_at(coarse))
+        else {
+            return;
+        };
+        let content = (entry.key, entry.value);
+        let message = || Message::of(content, entry.headers, entry.timestamp, entry.opaque);
+        let clock = (last.opened(), last.wall_offset());
+        self.notes.add(coarse, clock, accepted.then(message));
+    }
+
+    /// Hands out what was noted since the last time.
+    pub(crate) fn take_notes(&mut self, take: impl FnOnce(&[u8])) {
+        self.notes.take(take);
+    }
+
+    /// Does once more what was noted, with zeros for the content of the message; `None` stands for one
+    /// that had found no room. False if there is none now.
+    pub(crate) fn replay(&mut self, clock: &NotedClock, message: Option<&Message>) -> bool {
+        let coarse = clock.coarse();
+        let Some(message) = message else {
+            if let Some(last) = self.batches.back_mut() {
+                last.keep_marks(clock, coarse);
+            }
+            return true;
+        };
+        let limit = self.memory.budget().bytes().limit();
+        let replayed = message.with_zeros(limit, |record| {
+            self.append(&mut Entry::of(&record, None), clock, coarse)
+        });
+        matches!(replayed, Some(Ok(_)))
     }
 
     /// Takes over a record of `from`, which accepted it.
@@ -166,7 +247,7 @@ impl Queue {
 
     /// No record is accepted any more.
     pub(crate) fn close(&mut self) {
-        self.closed = true;
+        self.door = Door::Closed;
     }
 
     pub(crate) fn accepted(&self) -> u64 {
@@ -195,15 +276,22 @@ pub(crate) struct Partition {
     index: i32,
     lane: u32,
     queue: Mutex<Queue>,
+    tape: Tape,
 }
 
 impl Partition {
     /// `lane` is what the sender calls it.
-    pub(crate) fn new(index: i32, lane: u32, limits: BatchLimits, memory: &Arc<Memory>) -> Self {
+    pub(crate) fn new(
+        (index, lane): (i32, u32),
+        limits: BatchLimits,
+        memory: &Arc<Memory>,
+        tape: &Tape,
+    ) -> Self {
         Self {
             index,
             lane,
-            queue: Mutex::new(Queue::new(limits, memory)),
+            queue: Mutex::new(Queue::new(limits, memory, tape)),
+            tape: tape.clone(),
         }
     }
 
@@ -215,7 +303,15 @@ impl Partition {
         self.lane
     }
 
-    pub(crate) fn queue(&self) -> parking_lot::MutexGuard<'_, Queue> {
+    /// The queue as other threads than the engine's see it.
+    pub(super) fn door(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock()
+    }
+
+    /// The queue as the engine sees it.
+    pub(crate) fn queue(&self) -> MutexGuard<'_, Queue> {
+        let mut queue = self.queue.lock();
+        self.tape.records(Place::Lane(self.lane), &mut queue);
+        queue
     }
 }

@@ -129,6 +129,7 @@ mod tests {
     use super::super::segment::Memory;
     use super::super::{BatchLimits, Partition};
     use super::*;
+    use crate::recording::Tape;
 
     use Partitioner::*;
 
@@ -144,7 +145,10 @@ mod tests {
             bytes: 0,
             messages: 0,
         };
-        let partition = |index: u32| Arc::new(Partition::new(index as i32, index, limits, &memory));
+        let partition = |index: u32| {
+            let numbers = (index as i32, index);
+            Arc::new(Partition::new(numbers, limits, &memory, &Tape::default()))
+        };
         Route {
             partitions: (0..count).map(partition).collect(),
             available: available.to_vec(),

@@ -1,5 +1,7 @@
 //! What a leader recognises a batch by (KIP-98).
 
+use std::fmt;
+
 /// What a leader knows a producer by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ProducerId {
@@ -13,6 +15,14 @@ pub(crate) struct Stamp {
     pub(crate) producer: ProducerId,
     /// The number of the first record; the others follow.
     pub(crate) sequence: i32,
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ProducerId { id, epoch } = self.producer;
+        let sequence = self.sequence;
+        write!(f, "producer {id}, epoch {epoch}, sequence {sequence}")
+    }
 }
 
 impl Stamp {

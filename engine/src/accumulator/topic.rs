@@ -14,6 +14,7 @@ use super::partition::{Change, Partition, Queue};
 use super::partitioner::Chooser;
 use super::{Core, Wake, Work};
 use crate::error::PublishError;
+use crate::recording::Place;
 use crate::report::Completion;
 use crate::settings::TopicSettings;
 use crate::time::{Clock, Time};
@@ -158,14 +159,7 @@ impl Topic {
         record: &Record<'_>,
         completion: Option<Completion>,
     ) -> Result<Wake, PublishError> {
-        let mut entry = Entry {
-            key: record.key,
-            value: record.value,
-            headers: record.headers,
-            timestamp: record.timestamp,
-            opaque: record.opaque,
-            completion,
-        };
+        let mut entry = Entry::of(record, completion);
         self.check(record, &entry)?;
         let budget = self.core.memory.budget();
         if !budget.messages().take(1) {
@@ -235,7 +229,7 @@ impl Topic {
             .pick(route, partition, entry.key, coarse)
             .map_err(|partition| PublishError::UnknownPartition { partition, count })?;
         let partition = &route.partitions[chosen];
-        let change = partition.queue().append(entry, clock, coarse)?;
+        let change = partition.door().append(entry, clock, coarse)?;
         let due = match change {
             Change::Joined => return Ok(Wake::No),
             Change::Opened { since, full: false } => since.after(self.core.settings.linger),
@@ -262,6 +256,11 @@ impl Topic {
         existing.ok_or(explicit)
     }
 
+    /// Accepts nothing: the producer was closed before.
+    pub(super) fn close(&self) {
+        self.stage.lock().queue.close();
+    }
+
     pub(crate) fn slot(&self) -> u32 {
         self.slot
     }
@@ -275,8 +274,12 @@ impl Topic {
         self.route.load_full()
     }
 
+    /// The stage as the engine sees it.
     pub(crate) fn stage(&self) -> MutexGuard<'_, Stage> {
-        self.stage.lock()
+        let mut stage = self.stage.lock();
+        let place = Place::Stage(self.slot);
+        self.core.tape.records(place, &mut stage.queue);
+        stage
     }
 
     /// Lays a route. What was staged goes to the partitions first, under the stage's lock, so that
@@ -285,13 +288,14 @@ impl Topic {
     pub(crate) fn lay_route(&self, route: Route, now: Time) -> Vec<(i32, Settlement)> {
         let with_records = self.core.settings.report_records;
         let mut rejected = Vec::new();
-        let mut stage = self.stage.lock();
+        let mut stage = self.stage();
         while let Some(batch) = stage.queue.pop() {
             let template = batch.successor(Time::default());
             batch.take_apart(|_, mut entry, published| {
                 let explicit = stage.targets.pop_front().flatten();
                 let open = || template.successor(published);
-                match self.pick(&route, explicit, entry.key, now) {
+                let pick = || self.pick(&route, explicit, entry.key, now);
+                match self.core.tape.pick(pick) {
                     Ok(chosen) => {
                         let mut queue = route.partitions[chosen].queue();
                         queue.adopt(&mut entry, published, open);
@@ -323,7 +327,7 @@ impl Topic {
         let staged = self.stage.lock().queue.accepted();
         let route = self.route.load();
         let partitions = route.partitions.iter().chain(&route.former);
-        let direct: u64 = partitions.map(|p| p.queue().accepted()).sum();
+        let direct: u64 = partitions.map(|p| p.door().accepted()).sum();
         (staged + direct, delivered, failed)
     }
 }
@@ -339,7 +343,7 @@ pub(crate) struct Stage {
 impl Stage {
     fn new(core: &Core) -> Self {
         Self {
-            queue: Queue::new(core.limits(), &core.memory),
+            queue: Queue::new(core.limits(), &core.memory, &core.tape),
             targets: VecDeque::new(),
         }
     }
@@ -365,7 +369,9 @@ impl Stage {
     ) -> Vec<Settlement> {
         let settlements = self.queue.expire(now, timeout, with_records);
         let expired = settlements.iter().map(|settlement| settlement.range.len());
-        self.targets.drain(..expired.sum::<usize>());
+        // In a replay there are none: where records went is recorded, and not what they asked for.
+        let targets = self.targets.len().min(expired.sum());
+        self.targets.drain(..targets);
         settlements
     }
 
@@ -413,7 +419,12 @@ mod tests {
         let core = &topic.core;
         let partition = |index| {
             let lane = index as u32;
-            Arc::new(Partition::new(index, lane, core.limits(), &core.memory))
+            Arc::new(Partition::new(
+                (index, lane),
+                core.limits(),
+                &core.memory,
+                &core.tape,
+            ))
         };
         let route = Route {
             partitions: (0..count).map(partition).collect(),

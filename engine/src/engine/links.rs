@@ -7,12 +7,14 @@ use super::{Engine, Event, Reason, Subject, Timer};
 use crate::backoff::backoff;
 use crate::cluster::{Link, NodeId};
 use crate::connection::{ConnId, Connection, ConnectionError, Purpose, Trouble};
+use crate::recording::Step;
 use crate::say;
 use crate::time::Time;
 
 impl Engine {
     /// A connection is open.
     pub fn opened(&mut self, conn: ConnId, now: Time) {
+        let _step = self.core.tape.step(now, || Step::Opened(conn.0));
         let Some(connection) = self.connections.get_mut(&conn) else {
             return;
         };
@@ -24,6 +26,7 @@ impl Engine {
 
     /// A connection could not be made, or is gone.
     pub fn closed(&mut self, conn: ConnId, reason: &str, now: Time) {
+        let _step = self.core.tape.step(now, || Step::Closed(conn.0, reason));
         let Some(connection) = self.connections.get(&conn) else {
             return;
         };
@@ -33,6 +36,7 @@ impl Engine {
 
     /// What arrived on a connection is no frame; `what` says what it is, and where in the stream.
     pub fn garbled(&mut self, conn: ConnId, what: &str, now: Time) {
+        let _step = self.core.tape.step(now, || Step::Garbled(conn.0, what));
         let Some(connection) = self.connections.get(&conn) else {
             return;
         };
@@ -53,6 +57,8 @@ impl Engine {
         self.timers
             .arm(Timer::Connection(conn), connection.deadline());
         self.connections.insert(conn, connection);
+        let tape = &self.core.tape;
+        tape.output(|| format!("opens connection {} to {endpoint}", conn.0));
         self.events.push_back(Event::Connect { conn, endpoint });
     }
 
@@ -99,6 +105,8 @@ impl Engine {
         let Some(connection) = self.connections.remove(&conn) else {
             return;
         };
+        let tape = &self.core.tape;
+        tape.output(|| format!("drops connection {}: {error}", conn.0));
         self.events.push_back(Event::Disconnect { conn });
         self.cluster.refresh.lost(conn);
         self.sender.identities.inquiry.lost(conn);

@@ -19,6 +19,7 @@ use crate::complaints::Complaints;
 use crate::compression::{Done, Job};
 use crate::connection::{Answer, ConnId, Connection, ConnectionError, Question, Transmit, Trouble};
 use crate::error::{DeliveryError, Place};
+use crate::recording::Step;
 use crate::say;
 use crate::sender::{Refusal, Sender, Shipment};
 use crate::settings::{Compression, Endpoint};
@@ -156,6 +157,7 @@ impl Engine {
     /// repeatable.
     pub fn new(accumulator: &Arc<Accumulator>, seed: u64) -> Self {
         let core = Arc::clone(accumulator.core());
+        core.tape.begin(seed);
         Self {
             cluster: Cluster::new(&core.settings),
             sender: Sender::new(&core),
@@ -176,12 +178,15 @@ impl Engine {
     /// Has partitions that have sent nothing begin with this sequence number instead of 0: for tests
     /// of what follows the last one.
     pub fn begin_sequences_at(&mut self, first: i32) {
+        let tape = &self.core.tape;
+        let _step = tape.step(Time::default(), || Step::BeginSequencesAt(first));
         self.sender.begin_sequences_at(first);
     }
 
     /// Looks at what publishers left, and does what is due. To be called first, when roused, when
     /// [`Engine::rest`] says so, and after whatever else the engine was told.
     pub fn advance(&mut self, now: Time) {
+        let _step = self.core.tape.step(now, || Step::Advance);
         for work in self.core.look() {
             match work {
                 Work::Topic(slot) => self.stage_changed(slot),
@@ -222,12 +227,17 @@ impl Engine {
 
     /// The next request to write on a connection, once the last one is written.
     pub fn poll_transmit(&mut self, conn: ConnId, now: Time) -> Option<Transmit> {
+        let _step = self.core.tape.step(now, || Step::PollTransmit(conn.0));
         let connection = self.connections.get_mut(&conn)?;
         if connection.unwritten() == 0 {
             self.line_up(conn, now);
         }
         let connection = self.connections.get_mut(&conn)?;
         let transmit = connection.next_output();
+        if let Some(transmit) = &transmit {
+            let written = || format!("writes on connection {}: {transmit}", conn.0);
+            self.core.tape.output(written);
+        }
         self.timers
             .arm(Timer::Connection(conn), connection.deadline());
         transmit
@@ -280,6 +290,8 @@ impl Engine {
 
     /// Takes back what [`Engine::poll_job`] gave.
     pub fn compressed(&mut self, done: Done, now: Time) {
+        let recorded = || Step::Compressed(done.recorded());
+        let _step = self.core.tape.step(now, recorded);
         let lane = done.place.lane;
         if let Some(why) = &done.failure {
             self.complain_of_codec(lane, why, now);
@@ -290,6 +302,7 @@ impl Engine {
 
     /// What [`Engine::poll_transmit`] gave is written.
     pub fn transmitted(&mut self, conn: ConnId, now: Time) {
+        let _step = self.core.tape.step(now, || Step::Transmitted(conn.0));
         let Some(connection) = self.connections.get_mut(&conn) else {
             return;
         };
@@ -303,6 +316,7 @@ impl Engine {
 
     /// An answer arrived: a whole frame without its length.
     pub fn receive(&mut self, conn: ConnId, frame: &[u8], now: Time) {
+        let _step = self.core.tape.step(now, || Step::Receive(conn.0, frame));
         let Some(connection) = self.connections.get_mut(&conn) else {
             return;
         };
@@ -326,10 +340,13 @@ impl Engine {
 
     /// Fails messages without waiting for their delivery.
     pub fn purge(&mut self, purge: Purge, now: Time) {
-        if purge.queued {
+        let Purge { queued, in_flight } = purge;
+        let recorded = || Step::Purge { queued, in_flight };
+        let _step = self.core.tape.step(now, recorded);
+        if queued {
             self.fail_waiting(DeliveryError::PurgedQueued, None);
         }
-        if purge.in_flight {
+        if in_flight {
             self.fail_in_flight(DeliveryError::PurgedInFlight, None);
         }
         // What waited behind them may go.
@@ -339,6 +356,7 @@ impl Engine {
     /// The end: nothing is accepted any more, and what was not delivered fails. Returns what that
     /// was.
     pub fn close(&mut self, now: Time) -> Vec<Undelivered> {
+        let _step = self.core.tape.step(now, || Step::Close);
         self.accumulator.close();
         // Topics that were made since the last look.
         self.advance(now);

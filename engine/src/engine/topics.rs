@@ -215,8 +215,8 @@ impl Engine {
         // number that a peer claims.
         for index in state.lanes.len()..answer.partitions.len() {
             let lane = self.sender.next_lane();
-            let partition =
-                Partition::new(index as i32, lane, self.core.limits(), &self.core.memory);
+            let (limits, numbers) = (self.core.limits(), (index as i32, lane));
+            let partition = Partition::new(numbers, limits, &self.core.memory, &self.core.tape);
             if self.core.is_closed() {
                 partition.queue().close();
             }

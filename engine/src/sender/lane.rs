@@ -368,9 +368,9 @@ impl Lane {
         let next = self.next_of_head()?;
         let mut parcel = self.head.remove(next)?;
         if parcel.stamp.is_none() && parcel.pressing == Pressing::No {
-            let packed = parcel.batch.packing().is_some();
+            let packed = parcel.batch.is_packed();
             parcel.batch = parcel.batch.trimmed();
-            parcel.pressing = Pressing::due(packed && parcel.batch.packing().is_none());
+            parcel.pressing = Pressing::due(packed && !parcel.batch.is_packed());
         }
         if let (Some(press), Pressing::Due) = (&mut self.press, parcel.pressing) {
             let (number, job) = press.compress(&mut parcel.batch, core);
@@ -507,7 +507,7 @@ impl Lane {
         };
         parcel.blame(setback);
         let whole = parcel.batch.count() == 1 || self.may_be_double(&parcel);
-        parcel.pressing = Pressing::due(parcel.batch.packing().is_some());
+        parcel.pressing = Pressing::due(parcel.batch.is_packed());
         if whole || parcel.batch.unpack().is_err() {
             return self.give_up(core, parcel, setback.error);
         }
@@ -545,7 +545,7 @@ impl Lane {
             .filter(|(index, _)| *index < parcel.batch.count())
             .collect();
         let whole = named.is_empty() || self.may_be_double(&parcel);
-        parcel.pressing = Pressing::due(parcel.batch.packing().is_some());
+        parcel.pressing = Pressing::due(parcel.batch.is_packed());
         if whole || parcel.batch.unpack().is_err() {
             return self.give_up(core, parcel, setback.error);
         }

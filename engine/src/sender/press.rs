@@ -83,6 +83,10 @@ impl Press {
             lane: self.lane,
             number,
         };
+        core.tape.output(|| {
+            let (lane, size) = (self.lane, batch.size());
+            format!("has batch {number} of lane {lane} compressed: {size} bytes")
+        });
         let job = Job::new(place, self.compression, batch.seal(), &core.memory);
         (number, job)
     }
@@ -117,7 +121,7 @@ impl Press {
         let first = self.batches.pop_front_if(|first| first.ready)?;
         let complete = first.batch.unsettled() == first.batch.count();
         let mut batch = first.batch.trimmed();
-        if complete || batch.packing().is_some() {
+        if complete || batch.is_packed() {
             return Some(batch);
         }
         let (number, job) = self.compress(&mut batch, core);

@@ -79,6 +79,9 @@ impl Sender {
         cargo
             .parcels
             .sort_by_key(|(index, _)| self.lane(*index).topic.slot());
+        for (index, parcel) in &cargo.parcels {
+            self.core.tape.output(|| self.sent_line(*index, parcel));
+        }
         let headers: Vec<[u8; BATCH_HEADER_LEN]> = cargo
             .parcels
             .iter_mut()
@@ -111,6 +114,20 @@ impl Sender {
         }
         if let Err(error) = lined_up {
             self.unencodable(&shipments, &error);
+        }
+    }
+
+    /// What the flight recorder says of a batch that is sent.
+    fn sent_line(&self, index: u32, parcel: &Parcel) -> String {
+        let lane = self.lane(index);
+        let (topic, partition) = (lane.topic.name(), lane.partition.index());
+        let Parcel { id, batch, .. } = parcel;
+        let (count, size) = (batch.count(), batch.size());
+        let sent =
+            format!("sends {count} messages from {id} on to {topic}/{partition}: {size} bytes");
+        match parcel.stamp {
+            Some(stamp) => format!("{sent}, {stamp}"),
+            None => sent,
         }
     }
 

@@ -37,6 +37,19 @@ pub(crate) fn settle(
         completions,
     } = settlement;
     let failed = matches!(outcome, SettledOutcome::Failed(_));
+    core.tape.output(|| {
+        let (topic, count) = (topic.name(), range.len());
+        let which = opaques.checksum();
+        match &outcome {
+            SettledOutcome::Delivered { base_offset, .. } => {
+                let offset = base_offset.map(|base| base.saturating_add(range.start.into()));
+                format!("{count} messages to {topic}/{partition} ({which:08x}) are at {offset:?}")
+            }
+            SettledOutcome::Failed(failure) => {
+                format!("{count} messages to {topic}/{partition} ({which:08x}) failed: {failure}")
+            }
+        }
+    });
     let count = || match failed {
         true => topic.count_failed(range.len() as u32),
         false => topic.count_delivered(range.len() as u32),

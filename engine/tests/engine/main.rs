@@ -18,6 +18,7 @@ mod order;
 mod outcomes;
 mod quotas;
 mod random;
+mod recording;
 mod refusals;
 mod retry;
 mod stuck;

@@ -32,6 +32,7 @@ use zstd::Zstd;
 
 /// A way to compress records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 pub enum Codec {
     /// Gzip (RFC 1952), one member.
     Gzip,

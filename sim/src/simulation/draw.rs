@@ -17,6 +17,12 @@ use crate::{Election, Fault, Message, Reach, endpoint, millis, secs};
 
 const STEPS: usize = 150;
 
+/// One run of so many is recorded, and replayed at its end.
+const RECORDED: u64 = 4;
+
+/// More bytes than any run takes.
+const RECORDING: usize = 1 << 30;
+
 /// What a broker may say of a batch that it did not take.
 const REFUSALS: [ErrorCode; 29] = [
     ErrorCode::UNKNOWN_SERVER_ERROR,
@@ -148,7 +154,8 @@ impl Plan {
     pub fn draw(seed: u64) -> Self {
         let mut random = Rng::with_seed(seed);
         let random = &mut random;
-        let setup = setup(random);
+        let mut setup = setup(random);
+        setup.settings.recording = seed.is_multiple_of(RECORDED).then_some(RECORDING);
         // Some runs are calm but for one kind of trouble: it is not drowned by the others.
         let trouble = pick(random, [5, 15, 30, 45]);
         let only = (random.u8(..3) == 0).then(|| random.u8(..KINDS_OF_TROUBLE));

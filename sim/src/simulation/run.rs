@@ -78,6 +78,9 @@ impl Plan {
                 world.verify_sequence();
             }
             self.verify_end(&world);
+            if self.setup.settings.recording.is_some() {
+                world.verify_replay();
+            }
             Run {
                 messages: world.accepted(),
                 requests: world.requests,

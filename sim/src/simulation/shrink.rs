@@ -170,4 +170,5 @@ const SIMPLER: &[fn(&mut Setup)] = &[
     by_default!(settings.topic_propagation_max),
     by_default!(settings.sticky_linger),
     by_default!(settings.report_records),
+    by_default!(settings.recording),
 ];

@@ -1,12 +1,13 @@
 //! What must hold: at every step, and at the end.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::Future as _;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use kafka_engine::error::{DeliveryError, Failure, Persisted};
+use kafka_engine::recording::{Recording, replay};
 use kafka_engine::report::Delivered;
 use kafka_engine::settings::{Acks, ReportMode};
 use kafka_engine::time::{Clock, Time};
@@ -136,6 +137,30 @@ impl World {
                     "{opaque} stands behind {before:?} in partition {index} of {name}"
                 );
             }
+        }
+    }
+
+    /// An engine that is given what this one was told does the same, and every message has the same
+    /// outcome again. For worlds that are recorded.
+    pub fn verify_replay(&self) {
+        let file = self.accumulator.recording().expect("a recording");
+        let recording = Recording::read(&file).expect("as it was written");
+        let mut outcomes = BTreeMap::new();
+        let replayed = replay(&recording, |report| {
+            let outcome = (report.partition, report.outcome);
+            let before = outcomes.insert(report.opaque, outcome);
+            assert!(before.is_none(), "{} has two outcomes", report.opaque);
+        });
+        let replayed = replayed.expect("it is all there");
+        if let Some(divergence) = replayed.divergence {
+            panic!("the replay diverges in {divergence}");
+        }
+        for (opaque, outcome) in &self.outcomes {
+            let (partition, result) = &outcomes[opaque];
+            assert_eq!(*result, outcome.result, "{opaque}");
+            // Futures are not told a partition with a failure.
+            let same = [*partition, -1].contains(&outcome.partition);
+            assert!(same, "{opaque} goes to {partition}");
         }
     }
 
