@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use kafka_mock::Cluster;
+use kafka_mock::{ApiKey, Cluster, Fault, ResponseError, Rule};
 use object::elf::DT_SONAME;
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object, ObjectSymbol};
@@ -48,6 +48,19 @@ fn all_cases_hold() {
 #[test]
 fn all_cases_hold_under_address_sanitizer() {
     all_cases(Linked::Sanitized);
+}
+
+#[test]
+fn a_producer_that_is_fenced_says_so() {
+    for case in [
+        "a_fatal_error_is_shown",
+        "a_fatal_error_of_a_socket_is_shown",
+    ] {
+        let cluster = Cluster::start().unwrap();
+        let fenced = Fault::Error(ResponseError::ProducerFenced);
+        cluster.inject(Rule::new(fenced).api(ApiKey::Produce).times(1));
+        run(program("tests/abi.c", Linked::Sanitized).args([case, &cluster.bootstrap()]));
+    }
 }
 
 #[test]

@@ -5,10 +5,13 @@
  *   forking SOCKET count WRITERS RECORDS    each writer publishes so many records
  *   forking SOCKET chaos WRITERS SECONDS    they publish until they are told to stop; meanwhile they are
  *                                           killed (and others begin), stopped and continued at random
+ *   forking SOCKET outage WRITERS SECONDS   each publishes 1000 records in a second; after so many
+ *                                           seconds this says "over", for somebody to start the broker,
+ *                                           and goes on until the socket is full no more
  *
  * A record says who wrote it, its number, and how long it is, so that a torn one is recognised. Every
  * writer checks that it gets exactly one report for each record that was taken, and that it is
- * delivered. The worker checks its balance at the end.
+ * delivered, or, in an outage, timed out. The worker checks its balance at the end.
  */
 
 #define _GNU_SOURCE
@@ -48,6 +51,7 @@ enum { PATIENCE_MS = 120000, MOST_WRITERS = 64, MOST_FILLER = 200 };
 
 static event_kafka_area_t area;
 static event_kafka_socket_t sip_events;
+static int is_outage;
 
 static long now_ms(void) {
   struct timespec now;
@@ -116,13 +120,15 @@ static void work(int ready) {
          (unsigned long long)counters.reclaimed,
          (unsigned long long)counters.naps);
   fflush(stdout);
-  CHECK(counters.accepted == counters.delivered);
+  CHECK(counters.accepted == counters.delivered + counters.failed);
   CHECK(counters.taken == counters.accepted);
-  CHECK(counters.failed == 0 && counters.held == 0 && counters.parked == 0);
+  CHECK(counters.failed == 0 || is_outage);
+  CHECK(counters.held == 0 && counters.parked == 0);
   CHECK(counters.malformed == 0 && counters.broken == 0);
   CHECK(counters.reported + counters.orphaned == counters.taken);
   CHECK(status.accepted == counters.accepted && status.held == 0);
-  CHECK(status.delivered == counters.delivered && status.failed == 0);
+  CHECK(status.delivered == counters.delivered);
+  CHECK(status.failed == counters.failed);
 }
 
 /* ---- the writers ---- */
@@ -137,7 +143,7 @@ static void stop(int signal) {
 struct writer {
   unsigned id;
   int fd;
-  uint64_t taken, reported;
+  uint64_t taken, reported, timed_out, refused;
   /* One byte for each record that was taken: how many reports it had. */
   unsigned char *reports;
   size_t room;
@@ -167,16 +173,20 @@ static size_t take_reports(struct writer *writer) {
                                          EVENT_KAFKA_MOST_REPORTS, &count));
   for (size_t n = 0; n < count; n++) {
     const event_kafka_lane_report_t *report = &reports[n];
-    if (report->error)
+    if (is_outage && report->error == EVENT_KAFKA_ERR_MSG_TIMED_OUT) {
+      writer->timed_out++;
+    } else if (report->error) {
       fprintf(stderr, "writer %u, record %llu: %s: %s\n", writer->id,
               (unsigned long long)report->opaque, report->error_name,
               report->error_text);
-    CHECK_CODE(report->error, EVENT_KAFKA_OK);
+      CHECK_CODE(report->error, EVENT_KAFKA_OK);
+    } else {
+      CHECK(report->offset >= 0 && report->partition >= 0);
+    }
     CHECK(report->route == writer->id);
     CHECK(report->socket.slot == sip_events.slot &&
           report->socket.generation == sip_events.generation);
     CHECK(report->opaque < writer->taken);
-    CHECK(report->offset >= 0 && report->partition >= 0);
     CHECK(writer->reports[report->opaque]++ == 0);
     writer->reported++;
   }
@@ -190,7 +200,7 @@ static void wait_for_reports(struct writer *writer, int timeout_ms) {
     take_reports(writer);
 }
 
-static int publish(struct writer *writer) {
+static int publish(struct writer *writer, char *why, size_t why_size) {
   char text[MOST_FILLER + 64], key[16];
   event_kafka_message_t message = EVENT_KAFKA_MESSAGE_INIT;
   message.key = key;
@@ -199,11 +209,11 @@ static int publish(struct writer *writer) {
   if (writer->taken % 2)
     return event_kafka_area_publish_in_place(
         area, sip_events, writer->id, &message, MOST_FILLER + 32,
-        write_in_place, writer, NULL, 0);
+        write_in_place, writer, why, why_size);
   message.value = text;
   message.value_size = record_text(writer, text);
   return event_kafka_area_publish(area, sip_events, writer->id, &message, 0,
-                                  NULL, 0);
+                                  why, why_size);
 }
 
 static void write_records(unsigned id, uint64_t most) {
@@ -223,6 +233,7 @@ static void write_records(unsigned id, uint64_t most) {
   if (is_to_stop)
     return;
   CHECK_OK(code);
+  long start = now_ms();
   while (writer.taken < most && !is_to_stop) {
     if (writer.taken == writer.room) {
       size_t room = writer.room ? 2 * writer.room : 4096;
@@ -230,9 +241,19 @@ static void write_records(unsigned id, uint64_t most) {
       memset(writer.reports + writer.room, 0, room - writer.room);
       writer.room = room;
     }
-    code = publish(&writer);
+    if (is_outage &&
+        (long)(writer.taken + writer.refused) > now_ms() - start) {
+      wait_for_reports(&writer, 1);
+      continue;
+    }
+    char why[128];
+    code = publish(&writer, why, sizeof why);
     if (code == EVENT_KAFKA_ERR_QUEUE_FULL) {
-      wait_for_reports(&writer, 5);
+      /* The socket may be full then, and the lane never. */
+      CHECK(!is_outage || strstr(why, "the socket has"));
+      writer.refused++;
+      if (!is_outage)
+        wait_for_reports(&writer, 5);
       continue;
     }
     CHECK_CODE(code, EVENT_KAFKA_OK);
@@ -254,6 +275,13 @@ static void write_records(unsigned id, uint64_t most) {
   for (uint64_t n = 0; n < writer.taken; n++)
     CHECK(writer.reports[n] == 1);
   free(writer.reports);
+  if (is_outage)
+    printf("writer %u: %llu taken and reported, %llu of them timed out; %llu "
+           "refused\n",
+           id, (unsigned long long)writer.taken,
+           (unsigned long long)writer.timed_out,
+           (unsigned long long)writer.refused);
+  fflush(stdout);
 }
 
 /* ---- the host ---- */
@@ -322,6 +350,53 @@ static void chaos(int count, long seconds, unsigned seed) {
   CHECK(kills > 0 && stops > 0);
 }
 
+static long peak_kib(pid_t process) {
+  char path[64], line[256];
+  long kib = 0;
+  snprintf(path, sizeof path, "/proc/%d/status", (int)process);
+  FILE *status = fopen(path, "r");
+  CHECK(status);
+  while (fgets(line, sizeof line, status))
+    sscanf(line, "VmHWM: %ld", &kib);
+  fclose(status);
+  return kib;
+}
+
+static int state(void) {
+  event_kafka_socket_status_t status;
+  CHECK_OK(event_kafka_area_status(area, sip_events, &status));
+  CHECK(status.accepted == status.delivered + status.failed + status.held);
+  return status.state;
+}
+
+static void outage(int count, long seconds, pid_t worker) {
+  pid_t writers[MOST_WRITERS];
+  long start = now_ms(), full_after = 0;
+  for (int n = 0; n < count; n++)
+    writers[n] = begin_writer((unsigned)n, UINT64_MAX);
+  while (now_ms() < start + seconds * 1000) {
+    if (!full_after && state() == EVENT_KAFKA_SOCKET_FULL)
+      full_after = now_ms() - start;
+    pause_ms(10);
+  }
+  CHECK(full_after);
+  printf("full after %ld ms\nover\n", full_after);
+  fflush(stdout);
+  while (state() != EVENT_KAFKA_SOCKET_OPEN) {
+    CHECK(now_ms() < start + seconds * 1000 + PATIENCE_MS);
+    pause_ms(10);
+  }
+  printf("open again after %ld ms\n", now_ms() - start);
+  int failed = 0;
+  for (int n = 0; n < count; n++)
+    CHECK(!kill(writers[n], SIGTERM));
+  for (int n = 0; n < count; n++)
+    failed += !ended_well(writers[n]);
+  CHECK(failed == 0);
+  printf("the worker took %ld KiB at most\n", peak_kib(worker));
+  fflush(stdout);
+}
+
 static void count_records(int count, uint64_t most) {
   pid_t writers[MOST_WRITERS];
   for (int n = 0; n < count; n++)
@@ -337,6 +412,7 @@ int main(int argc, char **argv) {
   char text[512] = "";
   int count = atoi(argv[3]);
   CHECK(count > 0 && count <= MOST_WRITERS);
+  is_outage = !strcmp(argv[2], "outage");
   CHECK_OK(event_kafka_area_create(NULL, &area, text, sizeof text));
   int32_t code = event_kafka_area_subscribe(area, argv[1], &sip_events, text,
                                             sizeof text);
@@ -360,6 +436,8 @@ int main(int argc, char **argv) {
   CHECK(read(ready[0], &byte, 1) == 1);
   if (!strcmp(argv[2], "chaos"))
     chaos(count, atol(argv[4]), (unsigned)getpid());
+  else if (is_outage)
+    outage(count, atol(argv[4]), worker);
   else
     count_records(count, strtoull(argv[4], NULL, 10));
   CHECK(!kill(worker, SIGTERM));

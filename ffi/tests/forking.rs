@@ -4,10 +4,12 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
-use kafka_mock::{Cluster, Record};
+use kafka_mock::Cluster;
 
-use support::{Linked, program, run};
+use support::{Linked, program, run, written};
 
 #[test]
 fn all_records_of_all_processes_arrive_in_order_and_each_is_reported_once() {
@@ -37,6 +39,38 @@ fn processes_that_are_killed_or_stopped_harm_nobody_else_under_address_sanitizer
 #[ignore = "takes a minute; the one above does the same for less long"]
 fn processes_that_are_killed_or_stopped_for_a_minute_harm_nobody_else() {
     chaos(Linked::Dynamically, 60);
+}
+
+#[test]
+fn an_outage_fills_the_socket_and_no_lane_and_every_record_has_its_report() {
+    outage(3, "&g.queue.buffering.max.messages=5000");
+}
+
+#[test]
+#[ignore = "takes five minutes; the one above does the same with a smaller queue"]
+fn an_outage_of_five_minutes_fills_the_socket_and_no_lane_and_every_record_has_its_report() {
+    outage(300, "");
+}
+
+fn outage(seconds: u32, properties: &str) {
+    let cluster = cluster();
+    cluster.stop_node(1).unwrap();
+    let socket = socket(&cluster) + properties;
+    let mut host = program("tests/forking.c", Linked::Dynamically);
+    host.args([&socket, "outage", "4", &seconds.to_string()]);
+    let mut host = host.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(host.stdout.take().unwrap()).lines();
+    for line in lines.by_ref() {
+        let line = line.unwrap();
+        println!("{line}");
+        if line == "over" {
+            cluster.start_node(1).unwrap();
+        }
+    }
+    assert!(host.wait().unwrap().success());
+    for (writer, numbers) in numbers_by_writer(&cluster) {
+        assert!(numbers.is_sorted_by(|a, b| a < b), "writer {writer}");
+    }
 }
 
 fn all_arrive(linked: Linked, writers: u32, records: u32) {
@@ -77,37 +111,21 @@ fn cluster() -> Cluster {
 
 /// What it said.
 fn host(cluster: &Cluster, linked: Linked, arguments: [&str; 3]) -> String {
-    let properties = "g.enable.idempotence=true&g.linger.ms=5";
-    let socket = format!("kafka:{}/sip-events?{properties}", cluster.bootstrap());
     let mut host = program("tests/forking.c", linked);
-    let said = run(host.arg(socket).args(arguments));
+    let said = run(host.arg(socket(cluster)).args(arguments));
     String::from_utf8(said.stdout).unwrap()
 }
 
-/// The numbers of the records of each writer, in the order in which they arrived.
-fn numbers_by_writer(cluster: &Cluster) -> BTreeMap<u32, Vec<u32>> {
-    let mut numbers: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-    for record in cluster.records("sip-events") {
-        let (writer, number) = understand(&record);
-        numbers.entry(writer).or_default().push(number);
-    }
-    numbers
+fn socket(cluster: &Cluster) -> String {
+    let properties = "g.enable.idempotence=true&g.linger.ms=5";
+    format!("kafka:{}/sip-events?{properties}", cluster.bootstrap())
 }
 
-/// Who wrote it, and its number; it is whole.
-fn understand(record: &Record) -> (u32, u32) {
-    let text = str::from_utf8(record.value.as_ref().unwrap()).unwrap();
-    let mut parts = text.splitn(4, ':');
-    let mut number = || parts.next().unwrap().parse::<u32>().unwrap();
-    let (writer, number, filler_len) = (number(), number(), number());
-    let filler = parts.next().unwrap();
-    assert_eq!(record.key.as_deref(), Some(writer.to_string().as_bytes()));
-    assert_eq!(
-        filler_len,
-        number.wrapping_mul(7919).wrapping_add(writer) % 200
-    );
-    let letter = char::from(b'a' + (number % 26) as u8);
-    assert!(filler.chars().all(|filler| filler == letter), "{text}");
-    assert_eq!(filler.len(), filler_len as usize, "{text}");
-    (writer, number)
+fn numbers_by_writer(cluster: &Cluster) -> BTreeMap<u32, Vec<u32>> {
+    let records = cluster.records("sip-events");
+    written::numbers_by_writer(
+        records
+            .iter()
+            .map(|record| (record.key.as_deref(), record.value.as_deref())),
+    )
 }

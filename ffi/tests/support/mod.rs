@@ -4,6 +4,8 @@
 // Every test binary compiles this module for itself and uses only a part of it.
 #![allow(dead_code)]
 
+pub(crate) mod written;
+
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
