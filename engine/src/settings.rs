@@ -308,6 +308,10 @@ pub enum Partitioner {
     Fnv1a,
     /// The same, but records without a key stick.
     Fnv1aRandom,
+    /// MurmurHash2 of the key. Records without a key go to one partition until those are
+    /// [`Settings::batch_bytes`], and then to another, which is drawn the less often the more waits
+    /// there already (KIP-794).
+    UniformSticky,
 }
 
 /// Which outcomes are reported to the application.

@@ -936,6 +936,7 @@ pub static PROPERTIES: &[Property] = &[
             "murmur2_random",
             "fnv1a",
             "fnv1a_random",
+            "uniform_sticky",
         ],
         "consistent_random",
     )
@@ -949,13 +950,17 @@ pub static PROPERTIES: &[Property] = &[
             "murmur2_random" => Partitioner::Murmur2Random,
             "fnv1a" => Partitioner::Fnv1a,
             "fnv1a_random" => Partitioner::Fnv1aRandom,
+            "uniform_sticky" => Partitioner::UniformSticky,
             _ => Partitioner::ConsistentRandom,
         };
     })
     .doc(
         "How a partition is chosen for a message that names none: by a hash of the key \
          (consistent: CRC-32, murmur2: that of Java's client, fnv1a: that of Sarama) or at random. \
-         With _random, messages without a key stick to a random partition.",
+         With _random, messages without a key stick to a random partition for \
+         sticky.partitioning.linger.ms. With uniform_sticky, which librdkafka does not know, keys go as \
+         with murmur2_random; messages without one stick to a partition for batch.size bytes, and then \
+         go to another, which is drawn the less often the more waits there (KIP-794).",
     ),
     call(
         "partitioner_cb",

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use event_kafka::config::Config;
 use kafka_sim::{Cluster, Message, secs};
 
-use crate::effect::Effect;
+use crate::effect::{Effect, and};
 use crate::virtual_time::Virtual;
 
 /// The partitions of twelve that messages went to.
@@ -36,6 +36,7 @@ pub(crate) fn partitioner(effect: &Effect) {
         ("murmur2_random", [6, 5, 5, 7, 9]),
         ("fnv1a", [1, 10, 11, 8, 3]),
         ("fnv1a_random", [1, 10, 11, 8, 3]),
+        ("uniform_sticky", [6, 5, 5, 7, 9]),
     ] {
         let [usual, other] = effect.with(value, |config| partitions(config, &messages));
         assert_eq!((&usual[..4], &*other), (&[7, 7, 11, 11][..], &placed[..]));
@@ -45,6 +46,13 @@ pub(crate) fn partitioner(effect: &Effect) {
         effect.with("random", |config| spread(config, &one_key)),
         [1, 12]
     );
+    // All at once, and as large as three batches.
+    let without_key = vec![Message::of(100); 30];
+    let small = |config| and(config, &[("batch.size", "1200")]);
+    let observed = effect.with("uniform_sticky", |config| {
+        spread(small(config), &without_key)
+    });
+    assert_eq!(observed, [1, 3]);
 }
 
 pub(crate) fn sticky_partitioning_linger_ms(effect: &Effect) {

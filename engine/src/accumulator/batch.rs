@@ -83,6 +83,11 @@ impl<H: RecordHeaders + ?Sized> Entry<'_, H> {
         (size > limit).then_some(size)
     }
 
+    /// What it takes in a batch, about.
+    pub(crate) fn size(&self) -> usize {
+        self.fields(0, 0).encoded_len()
+    }
+
     fn fields(&self, timestamp_delta: i64, offset_delta: i32) -> RecordFields<'_, H> {
         RecordFields {
             timestamp_delta,

@@ -346,3 +346,22 @@ impl Core {
         self.work.lock().is_empty()
     }
 }
+
+/// A clock that says the same for ever.
+#[cfg(test)]
+struct StoppedClock;
+
+#[cfg(test)]
+impl crate::time::Clock for StoppedClock {
+    fn now(&self) -> Time {
+        Time::from_nanos(1)
+    }
+
+    fn coarse(&self) -> Time {
+        Time::default()
+    }
+
+    fn wall_ms(&self) -> i64 {
+        0
+    }
+}

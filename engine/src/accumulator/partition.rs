@@ -202,6 +202,11 @@ impl Queue {
         self.batches.front().map_or(0, Batch::size)
     }
 
+    /// How large all that waits is.
+    pub(crate) fn size(&self) -> usize {
+        self.batches.iter().map(Batch::size).sum()
+    }
+
     /// Whether a batch is waiting that need not linger, or since when the oldest lingers.
     pub(crate) fn state(&self) -> QueueState {
         match self.batches.front() {

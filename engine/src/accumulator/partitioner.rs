@@ -1,4 +1,4 @@
-//! Which partition a record goes to, as librdkafka decides it.
+//! Which partition a record goes to, as librdkafka decides it, or Java's client since KIP-794.
 
 #[cfg(test)]
 mod golden_keys;
@@ -16,7 +16,15 @@ use crate::time::Time;
 pub(crate) struct Chooser {
     partitioner: Partitioner,
     sticky: Sticky,
-    linger: Duration,
+    stay: Stay,
+}
+
+/// How long records without a key stay with a partition.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stay {
+    pub(crate) linger: Duration,
+    /// With [`Partitioner::UniformSticky`]: until they are so many bytes.
+    pub(crate) bytes: usize,
 }
 
 /// What decides about a record.
@@ -28,32 +36,48 @@ enum By {
     Chance,
     /// Where others without a key went lately.
     Company,
+    /// The same, and what waits elsewhere.
+    Load,
 }
 
 impl Chooser {
-    pub(crate) fn new(partitioner: Partitioner, linger: Duration, seed: u64) -> Self {
+    pub(crate) fn new(partitioner: Partitioner, stay: Stay, seed: u64) -> Self {
         Self {
             partitioner,
             sticky: Sticky::new(seed),
-            linger,
+            stay,
         }
     }
 
-    /// The partition for a record with this key. `route` has at least one partition.
-    pub(crate) fn choose(&self, key: Option<&[u8]>, route: &Route, now: Time) -> usize {
+    /// The partition for a record with this key and of this size. `route` has at least one partition.
+    pub(crate) fn choose(
+        &self,
+        key: Option<&[u8]>,
+        size: impl FnOnce() -> usize,
+        route: &Route,
+        now: Time,
+    ) -> usize {
         match decide(self.partitioner, key) {
             By::Hash(hash) => hash as usize % route.partitions.len(),
-            By::Company if !self.linger.is_zero() => {
-                self.sticky.keep_or_draw(route, now, self.linger)
+            By::Company if !self.stay.linger.is_zero() => {
+                self.sticky.keep_or_draw(route, now, self.stay.linger)
             }
             By::Company | By::Chance => self.sticky.draw(route),
+            By::Load => self.fill_or_draw(size, route),
         }
+    }
+
+    /// Apart, for the others are the usual ones and shorter without it.
+    #[inline(never)]
+    fn fill_or_draw(&self, size: impl FnOnce() -> usize, route: &Route) -> usize {
+        self.sticky.fill_or_draw(route, size(), self.stay.bytes)
     }
 }
 
 fn decide(partitioner: Partitioner, key: Option<&[u8]>) -> By {
     use Partitioner::{
         Consistent, ConsistentRandom, Fnv1a, Fnv1aRandom, Murmur2, Murmur2Random, Random,
+        UniformSticky,
     };
     match (partitioner, key) {
         (Random | ConsistentRandom | Murmur2Random | Fnv1aRandom, None)
@@ -62,16 +86,18 @@ fn decide(partitioner: Partitioner, key: Option<&[u8]>) -> By {
         (Consistent | ConsistentRandom, key) => By::Hash(hash::crc32(key.unwrap_or_default())),
         (Murmur2 | Murmur2Random, key) => By::Hash(hash::murmur2(key.unwrap_or_default())),
         (Fnv1a | Fnv1aRandom, key) => By::Hash(hash::fnv1a(key.unwrap_or_default())),
+        (UniformSticky, None) => By::Load,
+        (UniformSticky, Some(key)) => By::Hash(hash::murmur2(key)),
     }
 }
 
-/// The partition of records without a key, drawn anew now and then (KIP-480, by time). One word
-/// beside a random state, so that publishers need no lock; two that draw at once both get a fine
-/// answer.
+/// The partition of records without a key, drawn anew now and then (KIP-480: by time, KIP-794: by
+/// bytes). One word beside a random state, so that publishers need no lock; two that draw at once both
+/// get a fine answer.
 #[derive(Debug)]
 struct Sticky {
-    /// Partition in the upper half; milliseconds since the clock's start, wrapping, in the lower.
-    /// `u64::MAX` before the first draw.
+    /// Partition in the upper half; in the lower milliseconds since the clock's start, wrapping, or
+    /// the bytes that went there. [`NONE`] before the first draw.
     current: AtomicU64,
     /// Of SplitMix64, which needs one addition only to be shared between threads.
     state: AtomicU64,
@@ -80,7 +106,7 @@ struct Sticky {
 impl Sticky {
     fn new(seed: u64) -> Self {
         Self {
-            current: AtomicU64::new(u64::MAX),
+            current: AtomicU64::new(NONE),
             state: AtomicU64::new(seed),
         }
     }
@@ -88,27 +114,82 @@ impl Sticky {
     fn keep_or_draw(&self, route: &Route, now: Time, linger: Duration) -> usize {
         let now_ms = (now.as_nanos() / 1_000_000) as u32;
         let current = self.current.load(Ordering::Relaxed);
-        let (partition, since) = ((current >> 32) as u32, current as u32);
+        let (partition, since) = halves(current);
         let fresh = u128::from(now_ms.wrapping_sub(since)) < linger.as_millis();
-        if current != u64::MAX && fresh && route.is_available(partition) {
+        if current != NONE && fresh && route.is_available(partition) {
             return partition as usize;
         }
         let partition = self.draw(route);
-        self.current.store(
-            (partition as u64) << 32 | u64::from(now_ms),
-            Ordering::Relaxed,
-        );
+        self.current
+            .store(word(partition, now_ms), Ordering::Relaxed);
         partition
     }
 
+    /// Unlike the hand of a clock, bytes of several publishers add up: none may be forgotten.
+    fn fill_or_draw(&self, route: &Route, size: usize, most: usize) -> usize {
+        let size = u32::try_from(size).unwrap_or(u32::MAX);
+        let mut current = self.current.load(Ordering::Relaxed);
+        loop {
+            let (partition, bytes) = halves(current);
+            let stays = current != NONE && (bytes as usize) < most && route.takes(partition);
+            let (partition, bytes) = match stays {
+                true => (partition as usize, bytes.saturating_add(size)),
+                false => (self.draw_by_load(route, most), size),
+            };
+            let filled = word(partition, bytes);
+            let (set, read) = (Ordering::Relaxed, Ordering::Relaxed);
+            match (self.current).compare_exchange_weak(current, filled, set, read) {
+                Ok(_) => return partition,
+                Err(other) => current = other,
+            }
+        }
+    }
+
     fn draw(&self, route: &Route) -> usize {
-        let random = mixed(self.state.fetch_add(GOLDEN_GAMMA, Ordering::Relaxed));
+        let random = self.random();
         let below = |end: usize| ((u128::from(random) * end as u128) >> 64) as usize;
         match route.available.as_slice() {
             [] => below(route.partitions.len()),
             available => available[below(available.len())] as usize,
         }
     }
+
+    /// Where `batch` bytes wait, one is drawn half as often as where none do; where twice as much waits,
+    /// a third, and so on. Each candidate takes the place of those before it with its share of their
+    /// weight, so that the queues are looked at once, and nothing is kept of them.
+    fn draw_by_load(&self, route: &Route, batch: usize) -> usize {
+        let mut total = 0.0;
+        let mut drawn = None;
+        for partition in &route.available {
+            let waiting = route.partitions[*partition as usize].door().size();
+            let weight = 1.0 / (1.0 + waiting as f64 / batch.max(1) as f64);
+            total += weight;
+            if fraction(self.random()) * total < weight {
+                drawn = Some(*partition as usize);
+            }
+        }
+        drawn.unwrap_or_else(|| self.draw(route))
+    }
+
+    fn random(&self) -> u64 {
+        mixed(self.state.fetch_add(GOLDEN_GAMMA, Ordering::Relaxed))
+    }
+}
+
+/// No partition: there are not so many.
+const NONE: u64 = u64::MAX;
+
+fn word(partition: usize, other: u32) -> u64 {
+    (partition as u64) << 32 | u64::from(other)
+}
+
+fn halves(word: u64) -> (u32, u32) {
+    ((word >> 32) as u32, word as u32)
+}
+
+/// From 0 to below 1.
+fn fraction(random: u64) -> f64 {
+    (random >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 /// The step of SplitMix64: no two of its 2^64 states are the same.
@@ -125,25 +206,35 @@ fn mixed(state: u64) -> u64 {
 mod tests {
     use std::sync::Arc;
 
+    use kafka_wire::record::Header;
+
+    use super::super::batch::Entry;
     use super::super::budget::Budget;
     use super::super::segment::Memory;
-    use super::super::{BatchLimits, Partition};
+    use super::super::{BatchLimits, Partition, StoppedClock};
     use super::*;
     use crate::recording::Tape;
 
     use Partitioner::*;
 
-    const LINGER: Duration = Duration::from_millis(10);
+    const STAY: Stay = Stay {
+        linger: Duration::from_millis(10),
+        bytes: 1000,
+    };
+    const AT_ONCE: Stay = Stay {
+        linger: Duration::ZERO,
+        ..STAY
+    };
 
     /// Where librdkafka 2.16.0 puts [`golden_keys::key`]: for each of its three hashes and each
     /// key the partitions of 1000, 12 and 3 as one number, `p1000 + 1000 * (p12 + 12 * p3)`.
     static GOLDEN: &[u8] = include_bytes!("partitioner/golden.bin");
 
     fn route(count: u32, available: &[u32]) -> Route {
-        let memory = Memory::new(Budget::new(None, 0));
+        let memory = Memory::new(Budget::new(None, usize::MAX));
         let limits = BatchLimits {
-            bytes: 0,
-            messages: 0,
+            bytes: STAY.bytes,
+            messages: 1000,
         };
         let partition = |index: u32| {
             let numbers = (index as i32, index);
@@ -160,6 +251,10 @@ mod tests {
         Time::from_nanos(ms * 1_000_000)
     }
 
+    fn small() -> usize {
+        1
+    }
+
     fn all(count: u32) -> Vec<u32> {
         (0..count).collect()
     }
@@ -169,9 +264,9 @@ mod tests {
         match partitioner {
             Random => None,
             ConsistentRandom if key.is_none_or(<[u8]>::is_empty) => None,
-            Murmur2Random | Fnv1aRandom if key.is_none() => None,
+            Murmur2Random | Fnv1aRandom | UniformSticky if key.is_none() => None,
             Consistent | ConsistentRandom => Some(0),
-            Murmur2 | Murmur2Random => Some(1),
+            Murmur2 | Murmur2Random | UniformSticky => Some(1),
             Fnv1a | Fnv1aRandom => Some(2),
         }
     }
@@ -195,10 +290,10 @@ mod tests {
             // A key keeps its partition whether that has a leader or not.
             let route = route(count, &[0]);
             for partitioner in ALL {
-                let chooser = Chooser::new(partitioner, LINGER, 1);
+                let chooser = Chooser::new(partitioner, STAY, 1);
                 for index in 0..golden_keys::KEYS {
                     let key = golden_keys::key(index);
-                    let chosen = chooser.choose(key.as_deref(), &route, at_ms(5));
+                    let chosen = chooser.choose(key.as_deref(), small, &route, at_ms(5));
                     let expected = match column(partitioner, key.as_deref()) {
                         Some(column) => golden_partition(column, index, count as usize),
                         None => 0,
@@ -209,10 +304,10 @@ mod tests {
                 }
             }
         }
-        assert_eq!(compared, 280_000);
+        assert_eq!(compared, 320_000);
     }
 
-    const ALL: [Partitioner; 7] = [
+    const ALL: [Partitioner; 8] = [
         Random,
         Consistent,
         ConsistentRandom,
@@ -220,6 +315,7 @@ mod tests {
         Murmur2Random,
         Fnv1a,
         Fnv1aRandom,
+        UniformSticky,
     ];
 
     /// Records that no hash places: each partitioner with such a key, and whether they stick.
@@ -242,14 +338,15 @@ mod tests {
     #[test]
     fn records_that_stick_stay_for_the_linger_and_then_go_anywhere() {
         for (partitioner, key, sticks) in UNPLACED {
-            let chooser = Chooser::new(partitioner, LINGER, 1);
+            let chooser = Chooser::new(partitioner, STAY, 1);
             let route = route(12, &all(12));
             let mut counts = [0; 12];
             let mut moves = 0;
             for period in 0..3000 {
-                let chosen = chooser.choose(key, &route, at_ms(period * 10));
+                let chosen = chooser.choose(key, small, &route, at_ms(period * 10));
                 counts[chosen] += 1;
-                let later = (1..10).map(|ms| chooser.choose(key, &route, at_ms(period * 10 + ms)));
+                let later =
+                    (1..10).map(|ms| chooser.choose(key, small, &route, at_ms(period * 10 + ms)));
                 moves += later.filter(|other| *other != chosen).count();
             }
             // By chance 11 of 12 would move.
@@ -269,13 +366,13 @@ mod tests {
     #[test]
     fn without_sticky_linger_every_record_draws_anew() {
         for (partitioner, key, _) in UNPLACED {
-            let chooser = Chooser::new(partitioner, Duration::ZERO, 1);
+            let chooser = Chooser::new(partitioner, AT_ONCE, 1);
             let route = route(12, &all(12));
             let mut counts = [0; 12];
             let mut stays = 0;
             let mut last = 0;
             for _ in 0..12_000 {
-                let chosen = chooser.choose(key, &route, at_ms(1));
+                let chosen = chooser.choose(key, small, &route, at_ms(1));
                 counts[chosen] += 1;
                 stays += u32::from(std::mem::replace(&mut last, chosen) == chosen);
             }
@@ -287,14 +384,107 @@ mod tests {
 
     #[test]
     fn what_no_hash_places_goes_where_a_leader_is() {
-        for linger in [Duration::ZERO, LINGER] {
+        for stay in [AT_ONCE, STAY] {
             for (partitioner, key, _) in UNPLACED {
-                let chooser = Chooser::new(partitioner, linger, 1);
-                let chosen = [2, 0].map(|led| chooser.choose(key, &route(3, &[led]), at_ms(1)));
+                let chooser = Chooser::new(partitioner, stay, 1);
+                let chosen =
+                    [2, 0].map(|led| chooser.choose(key, small, &route(3, &[led]), at_ms(1)));
                 assert_eq!(chosen, [2, 0], "{partitioner:?} {key:?}");
                 // Without any leader they have to wait somewhere.
-                assert!(chooser.choose(key, &route(3, &[]), at_ms(3)) < 3);
+                assert!(chooser.choose(key, small, &route(3, &[]), at_ms(3)) < 3);
             }
         }
+    }
+
+    /// Has about so many bytes wait for a partition.
+    fn fill(partition: &Partition, bytes: usize) {
+        let mut queue = partition.queue();
+        while queue.size() < bytes {
+            let mut entry = Entry {
+                key: None,
+                value: Some(&[0; 20]),
+                headers: &[] as &[Header<'_>],
+                timestamp: None,
+                opaque: 0,
+                completion: None,
+            };
+            let appended = queue.append(&mut entry, &StoppedClock, at_ms(1));
+            appended.expect("there is room");
+        }
+    }
+
+    /// Where records of these sizes go that have no key.
+    fn choose_by_load(chooser: &Chooser, route: &Route, sizes: &[usize]) -> Vec<usize> {
+        let choose = |size: &usize| chooser.choose(None, || *size, route, at_ms(1));
+        sizes.iter().map(choose).collect()
+    }
+
+    #[test]
+    fn a_partition_keeps_records_until_they_are_a_batch_and_not_for_longer() {
+        let (mut draws, mut moves) = (0, 0);
+        for seed in 0..100 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let stay = Stay {
+                bytes: random.usize(1..3000),
+                ..STAY
+            };
+            let chooser = Chooser::new(UniformSticky, stay, seed);
+            let route = route(20, &all(20));
+            let sizes: Vec<usize> = (0..1000).map(|_| random.usize(1..500)).collect();
+            let chosen = choose_by_load(&chooser, &route, &sizes);
+            let mut bytes = sizes[0];
+            for (pair, size) in chosen.windows(2).zip(&sizes[1..]) {
+                if bytes < stay.bytes {
+                    assert_eq!(pair[0], pair[1], "{bytes} of {}", stay.bytes);
+                    bytes += size;
+                } else {
+                    draws += 1;
+                    moves += u32::from(pair[0] != pair[1]);
+                    bytes = *size;
+                }
+            }
+        }
+        // One of twenty is the same again.
+        let moved = f64::from(moves) / f64::from(draws);
+        assert!((moved - 0.95).abs() < 0.01, "{moves} of {draws}");
+    }
+
+    #[test]
+    fn where_more_waits_less_goes_and_where_no_leader_is_nothing() {
+        let route = route(12, &all(11));
+        let filled = [0, 1, 3, 3, 0, 0, 9, 0, 0, 0, 0, 0];
+        for (partition, batches) in route.partitions.iter().zip(filled) {
+            fill(partition, batches * STAY.bytes);
+        }
+        let chooser = Chooser::new(UniformSticky, STAY, 1);
+        // Each draws.
+        let draws = 30_000;
+        let mut counts = [0; 12];
+        for chosen in choose_by_load(&chooser, &route, &vec![STAY.bytes; draws]) {
+            counts[chosen] += 1;
+        }
+        assert_eq!(counts[11], 0);
+        let weights = filled[..11]
+            .iter()
+            .map(|batches| 1.0 / (1.0 + *batches as f64));
+        let total: f64 = weights.clone().sum();
+        let distance = counts.iter().zip(weights).map(|(count, weight)| {
+            let expected = draws as f64 * weight / total;
+            (f64::from(*count) - expected).powi(2) / expected
+        });
+        // 29.6 is passed once in a thousand times.
+        let distance: f64 = distance.sum();
+        assert!(distance < 29.6, "{counts:?}: {distance}");
+    }
+
+    #[test]
+    fn a_leader_that_goes_takes_the_company_with_it_and_without_any_it_stays_together() {
+        let chooser = Chooser::new(UniformSticky, STAY, 1);
+        let chosen = |route| choose_by_load(&chooser, &route, &[1; 3]);
+        assert_eq!(chosen(route(3, &[2])), [2; 3]);
+        assert_eq!(chosen(route(3, &[0])), [0; 3]);
+        assert_eq!(chosen(route(3, &[])), [0; 3]);
+        let smaller = chosen(route(1, &[0]));
+        assert_eq!(smaller, [0; 3]);
     }
 }

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use kafka_wire::record::Header;
+use kafka_wire::record::{Header, RecordHeaders};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::batch::{Entry, Settlement};
 use super::partition::{Change, Partition, Queue};
-use super::partitioner::Chooser;
+use super::partitioner::{Chooser, Stay};
 use super::{Core, Wake, Work};
 use crate::error::PublishError;
 use crate::recording::Place;
@@ -115,6 +115,12 @@ impl Route {
     pub(crate) fn is_available(&self, partition: u32) -> bool {
         self.available.binary_search(&partition).is_ok()
     }
+
+    /// Whether a partition can be chosen: it has a leader, or none has.
+    pub(crate) fn takes(&self, partition: u32) -> bool {
+        let existing = (partition as usize) < self.partitions.len();
+        self.is_available(partition) || (existing && self.available.is_empty())
+    }
 }
 
 impl Topic {
@@ -125,10 +131,13 @@ impl Topic {
         core: &Arc<Core>,
     ) -> Self {
         let seed = core.seed ^ u64::from(slot) << 32;
-        let sticky_linger = core.settings.sticky_linger;
+        let stay = Stay {
+            linger: core.settings.sticky_linger,
+            bytes: core.limits().bytes,
+        };
         Self {
             name,
-            chooser: Chooser::new(settings.partitioner, sticky_linger, seed),
+            chooser: Chooser::new(settings.partitioner, stay, seed),
             settings,
             slot,
             variant,
@@ -226,7 +235,7 @@ impl Topic {
     ) -> Result<Wake, PublishError> {
         let count = route.partitions.len();
         let chosen = self
-            .pick(route, partition, entry.key, coarse)
+            .pick(route, partition, entry, coarse)
             .map_err(|partition| PublishError::UnknownPartition { partition, count })?;
         let partition = &route.partitions[chosen];
         let change = partition.door().append(entry, clock, coarse)?;
@@ -239,17 +248,18 @@ impl Topic {
         Ok(self.core.announce(work, due))
     }
 
-    /// The index of the partition that was asked for, or else of one for `key`; the one that was
+    /// The index of the partition that was asked for, or else of one for the record; the one that was
     /// asked for as an error if there is none such.
-    fn pick(
+    fn pick<H: RecordHeaders + ?Sized>(
         &self,
         route: &Route,
         explicit: Option<i32>,
-        key: Option<&[u8]>,
+        entry: &Entry<'_, H>,
         now: Time,
     ) -> Result<usize, i32> {
         let Some(explicit) = explicit else {
-            return Ok(self.chooser.choose(key, route, now));
+            let size = || entry.size();
+            return Ok(self.chooser.choose(entry.key, size, route, now));
         };
         let index = usize::try_from(explicit).ok();
         let existing = index.filter(|index| *index < route.partitions.len());
@@ -294,7 +304,7 @@ impl Topic {
             batch.take_apart(|_, mut entry, published| {
                 let explicit = stage.targets.pop_front().flatten();
                 let open = || template.successor(published);
-                let pick = || self.pick(&route, explicit, entry.key, now);
+                let pick = || self.pick(&route, explicit, &entry, now);
                 match self.core.tape.pick(pick) {
                     Ok(chosen) => {
                         let mut queue = route.partitions[chosen].queue();
@@ -391,25 +401,9 @@ mod tests {
     use std::collections::BTreeSet;
     use std::task::{Wake, Waker};
 
-    use super::super::Accumulator;
+    use super::super::{Accumulator, StoppedClock};
     use super::*;
     use crate::settings::Settings;
-
-    struct StoppedClock;
-
-    impl Clock for StoppedClock {
-        fn now(&self) -> Time {
-            Time::from_nanos(1)
-        }
-
-        fn coarse(&self) -> Time {
-            Time::default()
-        }
-
-        fn wall_ms(&self) -> i64 {
-            0
-        }
-    }
 
     const THREADS: u64 = 4;
     const MESSAGES: u64 = 3_000;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kafka_engine::settings::{Acks, Settings, TopicSettings};
+use kafka_engine::settings::{Acks, Partitioner, Settings, TopicSettings};
 use kafka_wire::ApiKey;
 
 use kafka_sim::{Cluster, Message, Reach, START_MS, World, millis, secs};
@@ -244,4 +244,30 @@ fn records_without_a_key_use_every_partition_in_the_long_run() {
         .collect();
     assert_eq!(used.len(), 4);
     world.verify();
+}
+
+#[test]
+fn a_partition_whose_leader_is_slow_gets_less_of_what_has_no_key() {
+    let settings = Settings {
+        batch_bytes: 1000,
+        max_in_flight: 1,
+        ..Settings::default()
+    };
+    let mut world = World::new(Cluster::new(3).with_topic("t", 3), settings);
+    let settings = TopicSettings {
+        partitioner: Partitioner::UniformSticky,
+        ..TopicSettings::default()
+    };
+    let topic = world.topic_with("t", &settings);
+    world.run_for(secs(1));
+    world.cluster.broker(2).latency = millis(200);
+    for _ in 0..2000 {
+        world.publish(&topic, &Message::of(100));
+        world.run_for(millis(1));
+    }
+    world.run_dry(secs(100));
+    world.verify();
+    let [one, slow, other] = [0, 1, 2].map(|index| world.cluster.log("t", index).len());
+    assert!(slow * 2 < one.min(other), "{one}, {slow}, {other}");
+    assert!(slow > 100, "it is not left out: {slow}");
 }

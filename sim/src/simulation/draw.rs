@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use kafka_engine::Purge;
-use kafka_engine::settings::{Acks, Settings, TopicCodec, TopicSettings};
+use kafka_engine::settings::{Acks, Partitioner, Settings, TopicCodec, TopicSettings};
 use kafka_wire::ApiKey::{self, ApiVersions, InitProducerId, Metadata, Produce};
 use kafka_wire::{Codec, ErrorCode};
 
@@ -277,6 +277,10 @@ fn open(random: &mut Rng) -> Action {
         acks: pick(random, [Acks::None, Acks::Leader, Acks::All, Acks::All]),
         request_timeout: millis(pick(random, [100, 30_000])),
         message_timeout: pick(random, timeouts),
+        partitioner: pick(
+            random,
+            [Partitioner::ConsistentRandom, Partitioner::UniformSticky],
+        ),
         codec: match random.bool() {
             true => TopicCodec::Inherit,
             false => TopicCodec::Own(Some(pick(random, Codec::ALL))),
