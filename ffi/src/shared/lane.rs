@@ -83,7 +83,7 @@ pub(crate) struct Reader {
 pub(crate) struct Broken;
 
 /// Before each record.
-const FRAME: usize = UNIT;
+pub(super) const FRAME: usize = UNIT;
 /// Instead of a length.
 const SKIP: u64 = u64::MAX;
 
@@ -277,11 +277,17 @@ impl<W: Word> Control<W> {
         self.writer.refused.load(Ordering::Relaxed)
     }
 
-    /// Anything at all, for tests of what a hostile writer can do.
+    /// What a hostile writer can overwrite here.
     #[cfg(any(test, feature = "hostile"))]
-    pub(crate) fn scribble(&self, tail: u64, head: u64) {
-        self.writer.tail.store(tail, Ordering::Release);
-        self.reader.head.store(head, Ordering::Relaxed);
+    pub(super) fn words(&self) -> [&W; 5] {
+        let (writer, reader) = (&self.writer, &self.reader);
+        [
+            &writer.tail,
+            &writer.head_seen,
+            &writer.refused,
+            &reader.head,
+            &reader.broken,
+        ]
     }
 }
 
@@ -458,7 +464,7 @@ mod tests {
         for (length, tail) in nonsense {
             let mut lane = Lane::new();
             lane.words[0].store(length, Ordering::Relaxed);
-            lane.control.scribble(tail, 0);
+            lane.control.writer.tail.store(tail, Ordering::Relaxed);
             assert_eq!(lane.take(), Err(Broken), "{length} {tail}");
             assert_eq!(lane.take(), Ok(None));
             while lane.write(&[1; 40]).is_ok() {}

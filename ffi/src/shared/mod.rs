@@ -11,6 +11,8 @@
 pub(crate) mod area;
 mod doorbell;
 pub(crate) mod host;
+#[cfg(any(test, feature = "hostile"))]
+mod hostile;
 pub(crate) mod inbox;
 pub(crate) mod lane;
 mod local;

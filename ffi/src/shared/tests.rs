@@ -1,6 +1,7 @@
 //! All together, across processes.
 
 use std::sync::atomic::Ordering;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use event_kafka::{Header, Record};
@@ -132,6 +133,75 @@ fn lanes_are_served_in_turn_and_no_longer_than_their_quantum() {
     while worker.serve(1, |_, found, _| order.push(found.record.opaque)) > 0 {}
     order.truncate(6);
     assert_eq!(order, [1, 2, 2, 1, 1, 2]);
+}
+
+/// Also run by ThreadSanitizer, which `CONTRIBUTING.md` tells how.
+#[test]
+fn threads_lose_tear_and_double_nothing() {
+    const MESSAGES: u64 = 10_000;
+    let (area, mut worker) = attached();
+    // Of all lengths, so that the ends of the lane are met in all ways.
+    let value = |opaque: u64| vec![opaque as u8; (opaque % 257) as usize];
+    let write = || {
+        for opaque in 0..MESSAGES {
+            let value = value(opaque);
+            let message = Message {
+                record: Record::new(&value).opaque(opaque),
+                ..message(opaque)
+            };
+            area.publish(&message, Duration::from_secs(60)).unwrap();
+        }
+    };
+    let serve = || {
+        let mut next = 0;
+        let mut kept = VecDeque::new();
+        while next < MESSAGES || !kept.is_empty() {
+            worker.sleep(None).unwrap();
+            worker.serve(QUANTUM, |asker, found, _| {
+                assert_eq!(found.record.opaque, next);
+                assert_eq!(found.record.value, Some(&value(next)[..]));
+                kept.push_back((asker, next));
+                next += 1;
+            });
+            while let Some((asker, opaque)) = kept.front().copied() {
+                match worker.outbox().push(To::Asker(asker), &report(opaque)) {
+                    Ok(()) => drop(kept.pop_front()),
+                    Err(OutboxError::Full) => break,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            worker.outbox().flush();
+        }
+    };
+    let read = || {
+        let mut inbox = Inbox::default();
+        let mut next = 0;
+        while next < MESSAGES {
+            let mut ready = [PollFd::new(area.report_fd().unwrap(), PollFlags::POLLIN)];
+            poll(&mut ready, PollTimeout::NONE).unwrap();
+            while area.take_reports(&mut inbox).unwrap() {
+                while let Some(report) = inbox.next() {
+                    assert_eq!(report.opaque, next);
+                    next += 1;
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(write);
+        scope.spawn(serve);
+        scope.spawn(read);
+    });
+}
+
+#[test]
+fn empty_records_do_not_keep_the_worker_at_their_lane() {
+    let (area, mut worker) = attached();
+    // Zeroes, as the lane holds them, are empty records.
+    area.sit_at(0);
+    area.scribble(0, 0, 800);
+    worker.serve(80, |_, _, _| ());
+    assert_eq!(worker.counters().malformed, 10);
 }
 
 #[test]
@@ -528,7 +598,7 @@ fn nonsense_in_one_lane_is_counted_and_the_others_go_on() {
     in_child(|| {
         let lane = area.lane().unwrap();
         drop(lane);
-        area.seats()[1].lane.scribble(17, 0);
+        area.scribble(1, 0, 17);
         area.publish(&message(2), Duration::ZERO).unwrap();
     });
     let mut seen = Vec::new();

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 use super::area::Area;
-use super::lane::Reader;
+use super::lane::{Broken, FRAME, Reader};
 use super::outbox::{Asker, Outbox};
 use super::process::Process;
 use super::record::{Found, Message};
@@ -228,7 +228,8 @@ impl Worker {
         while served < quantum {
             match guest.reader.take(lane, &bytes, &mut self.record) {
                 Ok(Some(record)) => {
-                    served += record.len();
+                    // Empty ones count, too, or they could keep the worker here for ever.
+                    served += record.len() + FRAME;
                     match Found::decode(record) {
                         Some(found) => {
                             self.counters.taken += 1;
@@ -243,7 +244,7 @@ impl Worker {
                     }
                     return;
                 }
-                Err(super::lane::Broken) => {
+                Err(Broken) => {
                     self.counters.broken += 1;
                     return;
                 }
