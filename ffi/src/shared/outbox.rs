@@ -48,7 +48,6 @@ pub(crate) struct Outbox {
     published: VecDeque<Batch>,
     last_number: u64,
     last_slot: usize,
-    waits_for_room: bool,
 }
 
 /// A slot that is being filled.
@@ -69,7 +68,6 @@ impl Outbox {
             published: VecDeque::new(),
             last_number,
             last_slot: 0,
-            waits_for_room: false,
         }
     }
 
@@ -143,19 +141,13 @@ impl Outbox {
             let slots = area.report_slots();
             slots.has_share_for(to).then(|| slots.begin(first))?
         };
-        let slot = found(&self.area).or_else(|| {
+        found(&self.area).or_else(|| {
             // Readers must have what there is, or no slot would become free; and they must know
             // that a free one is waited for before it is said that there is none.
             self.flush();
             self.area.report_slots().room.fall_asleep();
-            self.waits_for_room = true;
             found(&self.area)
-        });
-        if slot.is_some() && self.waits_for_room {
-            self.area.report_slots().room.wake();
-            self.waits_for_room = false;
-        }
-        slot
+        })
     }
 
     fn send(&mut self, to: Addressee) {

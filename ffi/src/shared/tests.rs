@@ -1,7 +1,8 @@
 //! All together, across processes.
 
-use std::sync::atomic::Ordering;
 use std::collections::VecDeque;
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use event_kafka::{Header, Record};
@@ -423,6 +424,26 @@ fn a_batch_for_anybody_is_taken_once_by_its_number() {
         assert_eq!(area.take_batch(strange, &mut inbox), Ok(false));
         assert!(!worker.outbox().recall(strange));
     }
+}
+
+#[test]
+fn a_slot_that_a_reader_frees_is_told_of_though_others_got_theirs_meanwhile() {
+    let (area, mut worker) = attached();
+    area.publish(&message(1), Duration::ZERO).unwrap();
+    area.sit_at(1);
+    let process = Process::this();
+    let [one, other] = [0, 1].map(|seat| To::Asker(Asker { seat, process }));
+    let outbox = worker.outbox();
+    while outbox.push(one, &report(1)).is_ok() {}
+    outbox.push(other, &report(1)).unwrap();
+    outbox.flush();
+    worker.serve(QUANTUM, |_, _, _| ());
+    worker.have_sockets_changed();
+    worker.sleep(Some(Duration::ZERO)).unwrap();
+
+    area.take_reports(&mut Inbox::default()).unwrap();
+    let mut rung = [PollFd::new(area.wake().as_fd(), PollFlags::POLLIN)];
+    assert_eq!(poll(&mut rung, PollTimeout::ZERO), Ok(1));
 }
 
 #[test]
