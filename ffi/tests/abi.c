@@ -680,39 +680,6 @@ static void a_child_forked_before_the_first_use_is_free(
   CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-static void threads_of_the_library_have_all_signals_blocked(
-    const char *bootstrap) {
-  event_kafka_producer_t producer = create(bootstrap, NULL, NULL);
-  CHECK_OK(publish(topic_of(producer, "signals"), 1, 0));
-  CHECK_OK(event_kafka_flush(producer, PATIENCE_MS, NULL));
-  int checked = 0;
-  DIR *tasks = opendir("/proc/self/task");
-  CHECK(tasks);
-  for (struct dirent *task; (task = readdir(tasks));) {
-    char path[300], line[256];
-    unsigned long long blocked = 0;
-    if (task->d_name[0] == '.' || atoi(task->d_name) == getpid())
-      continue;
-    snprintf(path, sizeof path, "/proc/self/task/%s/status", task->d_name);
-    FILE *status = fopen(path, "r");
-    while (status && fgets(line, sizeof line, status))
-      sscanf(line, "SigBlk: %llx", &blocked);
-    if (status)
-      fclose(status);
-    /* SIGHUP, SIGINT, SIGUSR1, SIGPIPE, SIGALRM, SIGTERM, SIGCHLD. */
-    const unsigned long long all = 1 << 0 | 1 << 1 | 1 << 9 | 1 << 12 |
-                                   1 << 13 | 1 << 14 | 1 << 16;
-    CHECK((blocked & all) == all);
-    checked++;
-  }
-  closedir(tasks);
-  CHECK(checked > 0);
-  sigset_t mine;
-  CHECK(!pthread_sigmask(SIG_BLOCK, NULL, &mine));
-  CHECK(!sigismember(&mine, SIGTERM));
-  end(producer);
-}
-
 /* ---- areas and workers, in one process where nothing else is said ---- */
 
 struct host {
@@ -896,6 +863,87 @@ static void sockets_come_and_go(const char *bootstrap) {
   end_host(host);
 }
 
+static event_kafka_worker_counters_t counted_by(event_kafka_worker_t worker) {
+  event_kafka_worker_counters_t counted;
+  CHECK_OK(event_kafka_worker_counters(worker, &counted));
+  CHECK(counted.accepted ==
+        counted.delivered + counted.failed + counted.held);
+  return counted;
+}
+
+static void a_process_that_takes_no_reports_hinders_itself_alone(
+    const char *bootstrap) {
+  struct host host = start_host(bootstrap, "takes-none?g.linger.ms=1", 0);
+  pid_t child = fork();
+  CHECK(child >= 0);
+  if (!child) {
+    event_kafka_message_t one = message("INVITE", 1);
+    char why[128] = "";
+    alarm(60);
+    /* In the end its lane is full for good. */
+    while (event_kafka_area_publish(host.area, host.socket, 7, &one, 500, why,
+                                    sizeof why) == EVENT_KAFKA_OK)
+      ;
+    CHECK(strstr(why, "the lane of this process is full"));
+    alarm(0);
+    raise(SIGSTOP);
+    _exit(1);
+  }
+  int ended;
+  CHECK(waitpid(child, &ended, WUNTRACED) == child && WIFSTOPPED(ended));
+  CHECK(counted_by(host.worker).parked > 0);
+  for (uint64_t n = 0; n < 1000; n++) {
+    CHECK_OK(publish_to(host.area, host.socket, n));
+    CHECK_OK(take_one(host.area, host.socket, n).error);
+  }
+  CHECK(!kill(child, SIGKILL));
+  CHECK(waitpid(child, &ended, 0) == child && WIFSIGNALED(ended));
+  /* What it had published is delivered, and its reports are nobody's. */
+  while (counted_by(host.worker).reclaimed == 0)
+    CHECK_OK(event_kafka_worker_drain(host.worker, PATIENCE_MS, NULL));
+  CHECK_OK(event_kafka_worker_drain(host.worker, PATIENCE_MS, NULL));
+  event_kafka_worker_counters_t counted = counted_by(host.worker);
+  CHECK(counted.held == 0 && counted.parked == 0 && counted.orphaned > 0);
+  CHECK(counted.taken == counted.delivered);
+  end_host(host);
+}
+
+static int threads(void) {
+  int count = 0;
+  DIR *tasks = opendir("/proc/self/task");
+  CHECK(tasks);
+  for (struct dirent *task; (task = readdir(tasks));)
+    count += task->d_name[0] != '.';
+  closedir(tasks);
+  return count;
+}
+
+static void a_producer_ends_with_the_last_socket_that_needs_it(
+    const char *bootstrap) {
+  struct host host = start_host(bootstrap, "stays", 0);
+  CHECK_OK(publish_to(host.area, host.socket, 1));
+  take_one(host.area, host.socket, 1);
+  int before = threads();
+  event_kafka_socket_t same = subscribe(host.area, bootstrap, "shares-it");
+  event_kafka_socket_t other =
+      subscribe(host.area, bootstrap, "goes?g.linger.ms=1");
+  CHECK_OK(publish_to(host.area, same, 2));
+  take_one(host.area, same, 2);
+  CHECK_OK(publish_to(host.area, other, 3));
+  take_one(host.area, other, 3);
+  CHECK(threads() == before + 1);
+  CHECK_OK(event_kafka_area_unsubscribe(host.area, other));
+  CHECK_OK(event_kafka_area_unsubscribe(host.area, same));
+  for (int ms = 0; threads() > before; ms++) {
+    CHECK(ms < PATIENCE_MS);
+    /* Nobody is told of the end of a thread. */
+    usleep(1000);
+  }
+  CHECK_OK(publish_to(host.area, host.socket, 4));
+  take_one(host.area, host.socket, 4);
+  end_host(host);
+}
+
 static void an_area_has_one_worker_at_a_time(const char *bootstrap) {
   struct host host = start_host(bootstrap, "one-worker", 0);
   event_kafka_worker_t second, first = host.worker;
@@ -1002,6 +1050,43 @@ static void areas_that_are_none_and_absurd_arguments_are_errors(
   CHECK_CODE(publish_to(host.area, host.socket, 1), bad);
 }
 
+static void threads_of_the_library_have_all_signals_blocked(
+    const char *bootstrap) {
+  event_kafka_producer_t producer = create(bootstrap, NULL, NULL);
+  CHECK_OK(publish(topic_of(producer, "signals"), 1, 0));
+  CHECK_OK(event_kafka_flush(producer, PATIENCE_MS, NULL));
+  struct host host = start_host(bootstrap, "signals?g.linger.ms=1", 0);
+  CHECK_OK(publish_to(host.area, host.socket, 1));
+  take_one(host.area, host.socket, 1);
+  int checked = 0;
+  DIR *tasks = opendir("/proc/self/task");
+  CHECK(tasks);
+  for (struct dirent *task; (task = readdir(tasks));) {
+    char path[300], line[256];
+    unsigned long long blocked = 0;
+    if (task->d_name[0] == '.' || atoi(task->d_name) == getpid())
+      continue;
+    snprintf(path, sizeof path, "/proc/self/task/%s/status", task->d_name);
+    FILE *status = fopen(path, "r");
+    while (status && fgets(line, sizeof line, status))
+      sscanf(line, "SigBlk: %llx", &blocked);
+    if (status)
+      fclose(status);
+    /* SIGHUP, SIGINT, SIGUSR1, SIGPIPE, SIGALRM, SIGTERM, SIGCHLD. */
+    const unsigned long long all = 1 << 0 | 1 << 1 | 1 << 9 | 1 << 12 |
+                                   1 << 13 | 1 << 14 | 1 << 16;
+    CHECK((blocked & all) == all);
+    checked++;
+  }
+  closedir(tasks);
+  CHECK(checked >= 3);
+  sigset_t mine;
+  CHECK(!pthread_sigmask(SIG_BLOCK, NULL, &mine));
+  CHECK(!sigismember(&mine, SIGTERM));
+  end_host(host);
+  end(producer);
+}
+
 /* ---- what needs a broker that fences the first producer ---- */
 
 static void a_fatal_error_is_shown(const char *bootstrap) {
@@ -1078,6 +1163,8 @@ static const struct {
     CASE(a_message_that_is_given_up_never_was),
     CASE(a_socket_is_full_when_its_budget_is_used_up),
     CASE(sockets_come_and_go),
+    CASE(a_process_that_takes_no_reports_hinders_itself_alone),
+    CASE(a_producer_ends_with_the_last_socket_that_needs_it),
     CASE(an_area_has_one_worker_at_a_time),
     CASE(a_child_of_the_worker_publishes_and_is_no_worker),
     CASE(areas_that_are_none_and_absurd_arguments_are_errors),

@@ -42,6 +42,16 @@ fn processes_that_are_killed_or_stopped_for_a_minute_harm_nobody_else() {
 }
 
 #[test]
+fn what_a_lane_took_is_delivered_though_the_socket_is_full_by_then() {
+    let cluster = cluster();
+    let socket = socket(&cluster) + "&g.queue.buffering.max.messages=100";
+    let mut host = program("tests/forking.c", Linked::Dynamically);
+    run(host.args([&socket, "count", "4", "5000"]));
+    let numbers = numbers_by_writer(&cluster);
+    assert_eq!(numbers.values().map(Vec::len).sum::<usize>(), 4 * 5000);
+}
+
+#[test]
 fn an_outage_fills_the_socket_and_no_lane_and_every_record_has_its_report() {
     outage(3, "&g.queue.buffering.max.messages=5000");
 }
