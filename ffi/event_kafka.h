@@ -208,15 +208,42 @@
 #define EVENT_KAFKA_ROUTE_NONE UINT32_MAX
 
 /**
+ * In the route of a message: it gets its report although "delivery.report.only.error" of its socket
+ * has those of delivered messages left out.
+ */
+#define EVENT_KAFKA_ROUTE_ALWAYS 2147483648
+
+/**
  * How many reports come at most at a time.
  */
 #define EVENT_KAFKA_MOST_REPORTS 16
+
+/**
+ * The parameter has no value: JSON's null.
+ */
+#define EVENT_KAFKA_PARAM_NULL 0
+
+/**
+ * The value is a number.
+ */
+#define EVENT_KAFKA_PARAM_INTEGER 1
+
+/**
+ * The value is a text.
+ */
+#define EVENT_KAFKA_PARAM_TEXT 2
 
 /**
  * For event_kafka_worker_attach(): reports have the key and the value of their message, whose memory
  * is held until then.
  */
 #define EVENT_KAFKA_WORKER_REPORTS_RECORDS 1
+
+/**
+ * For event_kafka_worker_attach(): reports are not for the process that published, but for whichever
+ * the host hands them to (event_kafka_worker_next_batch()).
+ */
+#define EVENT_KAFKA_WORKER_REPORTS_TO_ANYBODY 2
 
 /**
  * A property as librdkafka names it, of the producer or (perhaps with "topic." before it) of its
@@ -588,6 +615,74 @@ typedef struct event_kafka_lane_report_t {
    */
   char error_text[256];
 } event_kafka_lane_report_t;
+
+/**
+ * A parameter of an event.
+ */
+typedef struct event_kafka_param_t {
+  /**
+   * Its name, if those of this event have names; NULL is an empty one.
+   */
+  const char *name;
+  /**
+   * Bytes of the name.
+   */
+  size_t name_size;
+  /**
+   * EVENT_KAFKA_PARAM_...
+   */
+  int32_t kind;
+  /**
+   * Its value, if it is a number.
+   */
+  int32_t integer;
+  /**
+   * Its value, if it is a text.
+   */
+  const char *text;
+  /**
+   * Bytes of the text.
+   */
+  size_t text_size;
+} event_kafka_param_t;
+
+/**
+ * An event. Nothing in it ends with NUL.
+ */
+typedef struct event_kafka_event_t {
+  /**
+   * Its name.
+   */
+  const char *name;
+  /**
+   * Bytes of the name.
+   */
+  size_t name_size;
+  /**
+   * Its parameters, in this order.
+   */
+  const struct event_kafka_param_t *params;
+  /**
+   * How many parameters.
+   */
+  size_t param_count;
+  /**
+   * Whether parameters have names: 1 makes a JSON object of them, 0 an array.
+   */
+  int32_t named;
+  /**
+   * The Call-ID of the message that is being processed, for "key=callid"; NULL is none.
+   */
+  const char *call_id;
+  /**
+   * Bytes of the Call-ID.
+   */
+  size_t call_id_size;
+  /**
+   * Handed back with the report.
+   */
+  uint64_t opaque;
+} event_kafka_event_t;
 
 /**
  * The worker of an area, in the process that is it. A number that names it, free to be copied; a
@@ -1056,6 +1151,22 @@ int32_t event_kafka_area_poll_reports(struct event_kafka_area_t area,
                                       size_t *count);
 
 /**
+ * As event_kafka_area_poll_reports(), but takes the reports of a batch that is for anybody:
+ * event_kafka_worker_next_batch() gave its number. Each batch is taken once.
+ *
+ * Any process of the area, any thread, at any time.
+ *
+ * count: how many were taken; 0 if the batch was taken before.
+ *
+ * Errors: as event_kafka_area_poll_reports().
+ */
+int32_t event_kafka_area_take_batch(struct event_kafka_area_t area,
+                                    uint64_t batch,
+                                    struct event_kafka_lane_report_t *reports,
+                                    size_t capacity,
+                                    size_t *count);
+
+/**
  * Gives a descriptor for poll() and its like that is readable while there are reports for this
  * process. Neither read from it nor close it. A forked child has its own.
  *
@@ -1065,6 +1176,39 @@ int32_t event_kafka_area_poll_reports(struct event_kafka_area_t area,
  * EVENT_KAFKA_ERR_BAD_HANDLE.
  */
 int32_t event_kafka_area_report_fd(struct event_kafka_area_t area, int *fd);
+
+/**
+ * As event_kafka_area_publish(), but what is published is the JSON-RPC payload of an event, as
+ * OpenSIPS makes it, with the key, the members and the treatment of what is no UTF-8 that the socket
+ * says ("key=", "members=", "payload=").
+ *
+ * Any process of the area, any thread, at any time.
+ *
+ * Errors: as event_kafka_area_publish().
+ */
+int32_t event_kafka_area_raise(struct event_kafka_area_t area,
+                               struct event_kafka_socket_t socket,
+                               uint32_t route,
+                               const struct event_kafka_event_t *event,
+                               uint32_t timeout_ms,
+                               char *text,
+                               size_t text_size);
+
+/**
+ * Says whether two sockets of events mean the same: the same brokers in any order, the same topic, and
+ * properties with the same effect, however they are written. "kafka:" may stand before them.
+ *
+ * Any process, any thread, at any time.
+ *
+ * is_match: becomes 1 or 0.
+ *
+ * Errors: EVENT_KAFKA_ERR_INVALID_ARG (one of them is malformed; the text says where and why).
+ */
+int32_t event_kafka_area_sockets_match(const char *one,
+                                       const char *other,
+                                       int32_t *is_match,
+                                       char *text,
+                                       size_t text_size);
 
 /**
  * Makes this process the worker of an area: it has the producers of all sockets, delivers what the
@@ -1077,7 +1221,7 @@ int32_t event_kafka_area_report_fd(struct event_kafka_area_t area, int *fd);
  *
  * Any thread, at any time.
  *
- * flags: 0, or EVENT_KAFKA_WORKER_REPORTS_RECORDS.
+ * flags: EVENT_KAFKA_WORKER_... that are wanted, or 0.
  *
  * Errors: EVENT_KAFKA_ERR_STATE (the area has a worker, which lives), EVENT_KAFKA_ERR_SYSTEM,
  * EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_BAD_HANDLE.
@@ -1087,6 +1231,31 @@ int32_t event_kafka_worker_attach(struct event_kafka_area_t area,
                                   struct event_kafka_worker_t *worker,
                                   char *text,
                                   size_t text_size);
+
+/**
+ * Gives the number of a batch of up to 16 reports for anybody, which the host now hands to a process
+ * that takes them by event_kafka_area_take_batch(). Each number comes out once; until its reports are
+ * taken, they keep a slot of the report area, and messages whose reports find none wait for it.
+ *
+ * The worker's process, any thread, at any time.
+ *
+ * batch: never 0; 0 if there is none now.
+ *
+ * Errors: EVENT_KAFKA_ERR_STATE (the worker was attached without
+ * EVENT_KAFKA_WORKER_REPORTS_TO_ANYBODY), EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_worker_next_batch(struct event_kafka_worker_t worker,
+                                      uint64_t *batch);
+
+/**
+ * Gives a descriptor for poll() and its like that is readable while there are batches for anybody.
+ * Neither read from it nor close it; it is gone with event_kafka_worker_free().
+ *
+ * The worker's process, any thread, at any time.
+ *
+ * Errors: as event_kafka_worker_next_batch().
+ */
+int32_t event_kafka_worker_batch_fd(struct event_kafka_worker_t worker, int *fd);
 
 /**
  * Takes what the lanes hold, sends without lingering, and waits until every message has its outcome
@@ -1105,7 +1274,8 @@ int32_t event_kafka_worker_drain(struct event_kafka_worker_t worker,
 /**
  * Unsubscribes all sockets, so that nothing more is published; then drains for up to timeout_ms
  * milliseconds, and ends all producers and threads. Messages that were not delivered in time fail,
- * each with its report, for which its reader has to have room by then. Closing again does nothing.
+ * each with its report, for which its reader has to have room by then; but reports for anybody are given
+ * to nobody any more, as the host cannot hand them out meanwhile. Closing again does nothing.
  *
  * The worker's process, any thread, at any time.
  *

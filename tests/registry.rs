@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use event_kafka::opensips::{
     Registry, RegistryBuilder, Socket, SocketKey, SocketPublishError, SocketReport, SocketReports,
-    SocketState, SubscribeError, check_socket,
+    SocketState, SubscribeError, check_socket, sockets_match,
 };
 use event_kafka::{DeliveryError, Header, PublishError, Record};
 use kafka_mock::{ApiKey, Cluster, Fault, ResponseError, Rule};
@@ -42,8 +42,12 @@ fn counters(registry: &Registry<u64>, key: SocketKey) -> [u64; 4] {
 #[test]
 fn sockets_that_mean_the_same_are_one() {
     let registry = Registry::<u64>::default();
-    let first = "kafka:127.0.0.1:1,localhost:9092/t?g.linger.ms=7&t.acks=1&key=callid";
-    let first = registry.subscribe(first).unwrap();
+    let text = "kafka:127.0.0.1:1,localhost:9092/t?g.linger.ms=7&t.acks=1&key=callid";
+    let is_same = |other| {
+        let [one, other] = [text, other].map(|socket| Socket::parse(socket).unwrap());
+        sockets_match(&one, &other).unwrap()
+    };
+    let first = registry.subscribe(text).unwrap();
     assert!(!first.renewed);
     for same in [
         "127.0.0.1:1,localhost:9092/t?g.linger.ms=7&t.acks=1&key=callid",
@@ -55,6 +59,7 @@ fn sockets_that_mean_the_same_are_one() {
     ] {
         let again = registry.subscribe(same).unwrap();
         assert_eq!((again.key, again.renewed), (first.key, true), "{same}");
+        assert!(is_same(same), "{same}");
     }
     for other in [
         "kafka:127.0.0.1:1/t?g.linger.ms=7&t.acks=1&key=callid",
@@ -70,6 +75,7 @@ fn sockets_that_mean_the_same_are_one() {
     ] {
         let subscription = registry.subscribe(other).unwrap();
         assert!(!subscription.renewed, "{other}");
+        assert!(!is_same(other), "{other}");
     }
 }
 
@@ -260,6 +266,21 @@ fn successes_that_nobody_wants_to_hear_of_leave_the_budget() {
     assert!(failed.outcome.is_err());
     drop(failed);
     assert_eq!(counters(&registry, key), [7, 6, 1, 0]);
+}
+
+#[test]
+fn a_registry_that_reports_all_says_what_nobody_wants_to_hear_of() {
+    let cluster = Cluster::start().unwrap();
+    let registry = RegistryBuilder::default().report_all(true).build::<u64>();
+    let brokers = cluster.bootstrap();
+    let quiet = format!("{brokers}/t?g.delivery.report.only.error=true");
+    for (socket, is_wanted) in [(quiet, false), (format!("{brokers}/t"), true)] {
+        let key = subscribe(&registry, &socket);
+        registry.publish(key, Record::new("x"), 0).unwrap();
+        let report = next(&mut registry.reports());
+        assert!(report.outcome.is_ok());
+        assert_eq!((report.socket, report.is_wanted()), (key, is_wanted));
+    }
 }
 
 #[test]

@@ -239,6 +239,7 @@ fn method(record: &Record) -> String {
 fn parameters(event: &Event) -> String {
     let params = event.params.iter().map(|(name, value)| {
         let value = match value {
+            Value::Null => NOTHING.to_owned(),
             Value::Text(value) => String::from_utf8_lossy(value).into_owned(),
             Value::Integer(number) => number.to_string(),
         };

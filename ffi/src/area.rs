@@ -20,6 +20,7 @@ use crate::shared::inbox::Inbox;
 use crate::shared::outbox::MOST_REPORTS;
 use crate::shared::record::{self as lanes, SocketId};
 use crate::shared::report::{Part, Report};
+use crate::shared::slots::Batch;
 use crate::shared::sockets::SocketState;
 use crate::text;
 
@@ -135,6 +136,9 @@ pub const EVENT_KAFKA_SOCKET_CLOSING: i32 = 3;
 
 /// For the route of a message: it gets no report.
 pub const EVENT_KAFKA_ROUTE_NONE: u32 = u32::MAX;
+/// In the route of a message: it gets its report although "delivery.report.only.error" of its socket
+/// has those of delivered messages left out.
+pub const EVENT_KAFKA_ROUTE_ALWAYS: u32 = 0x8000_0000;
 /// How many reports come at most at a time.
 pub const EVENT_KAFKA_MOST_REPORTS: usize = 16;
 
@@ -463,19 +467,57 @@ pub unsafe extern "C" fn event_kafka_area_poll_reports(
         }
         let area = find_area(area)?;
         INBOX.with_borrow_mut(|inbox| {
-            let mut taken = 0;
-            if area.take_reports(inbox).map_err(Error::Refused)? {
-                while !room.is_full()
-                    && let Some(report) = inbox.next()
-                {
-                    room.push(LaneReport::new(&report));
-                    taken += 1;
-                }
-            }
-            count.set(taken);
+            let came = area.take_reports(inbox).map_err(Error::Refused)?;
+            count.set(if came { hand_out(inbox, &mut room) } else { 0 });
             Ok(())
         })
     })
+}
+
+/// As event_kafka_area_poll_reports(), but takes the reports of a batch that is for anybody:
+/// event_kafka_worker_next_batch() gave its number. Each batch is taken once.
+///
+/// Any process of the area, any thread, at any time.
+///
+/// count: how many were taken; 0 if the batch was taken before.
+///
+/// Errors: as event_kafka_area_poll_reports().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn event_kafka_area_take_batch(
+    area: AreaHandle,
+    batch: u64,
+    reports: *mut LaneReport,
+    capacity: usize,
+    count: *mut usize,
+) -> i32 {
+    in_any_process(|| {
+        // SAFETY: the caller has room for a number there.
+        let count = unsafe { Out::new(count, "count") }?;
+        // SAFETY: the caller has room for so many reports there.
+        let mut room = unsafe { OutArray::new(reports, capacity, "reports") }?;
+        if capacity < EVENT_KAFKA_MOST_REPORTS {
+            return Err(Error::argument("capacity", "is less than 16"));
+        }
+        let area = find_area(area)?;
+        INBOX.with_borrow_mut(|inbox| {
+            let batch = Batch::from_word(batch);
+            let came = area.take_batch(batch, inbox).map_err(Error::Refused)?;
+            count.set(if came { hand_out(inbox, &mut room) } else { 0 });
+            Ok(())
+        })
+    })
+}
+
+/// How many reports there were.
+fn hand_out(inbox: &mut Inbox, room: &mut OutArray<LaneReport>) -> usize {
+    let mut taken = 0;
+    while !room.is_full()
+        && let Some(report) = inbox.next()
+    {
+        room.push(LaneReport::new(&report));
+        taken += 1;
+    }
+    taken
 }
 
 /// Gives a descriptor for poll() and its like that is readable while there are reports for this

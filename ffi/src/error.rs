@@ -40,6 +40,8 @@ pub(crate) enum Error {
     /// The table of sockets took nothing.
     Table(SocketError),
     Attach(AttachError),
+    /// Reports go to those who asked.
+    NotForAnybody,
     Panicked,
 }
 
@@ -72,7 +74,9 @@ impl Error {
             | Self::Refused(Refusal::NoLane { .. }) => EVENT_KAFKA_ERR_SYSTEM,
             Self::Area(_) | Self::Table(SocketError::TooLong { .. }) => EVENT_KAFKA_ERR_INVALID_ARG,
             Self::Table(SocketError::NoSlot { .. }) => EVENT_KAFKA_ERR_SYSTEM,
-            Self::Attach(AttachError::Attached { .. }) => EVENT_KAFKA_ERR_STATE,
+            Self::Attach(AttachError::Attached { .. }) | Self::NotForAnybody => {
+                EVENT_KAFKA_ERR_STATE
+            }
             Self::Refused(Refusal::Lane(LaneError::TooLarge { .. })) => {
                 EVENT_KAFKA_ERR_MSG_SIZE_TOO_LARGE
             }
@@ -104,6 +108,9 @@ impl fmt::Display for Error {
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Table(error) => error.fmt(f),
             Self::Attach(error) => error.fmt(f),
+            Self::NotForAnybody => {
+                f.write_str("the worker was attached without EVENT_KAFKA_WORKER_REPORTS_TO_ANYBODY")
+            }
             Self::Panicked => {
                 f.write_str("a defect of event_kafka; standard error says where: please report it")
             }

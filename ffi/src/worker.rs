@@ -1,9 +1,10 @@
 //! The worker of a forking host, from outside: the process that has the producers.
 
+mod batches;
 mod desk;
 mod table;
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_int};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -24,9 +25,11 @@ use crate::producer::{millis, without_signals};
 use crate::shared::area::Area;
 use crate::shared::host::Refusal;
 use crate::shared::record::SMALLEST_RECORD;
+use crate::shared::slots::Batch;
 use crate::shared::worker::Worker as Lanes;
 use crate::text;
 
+use batches::Batches;
 use desk::{Desk, Order, Ticket, Totals};
 use table::Keys;
 
@@ -75,6 +78,11 @@ pub struct WorkerCounters {
 /// For event_kafka_worker_attach(): reports have the key and the value of their message, whose memory
 /// is held until then.
 pub const EVENT_KAFKA_WORKER_REPORTS_RECORDS: u32 = 1;
+/// For event_kafka_worker_attach(): reports are not for the process that published, but for whichever
+/// the host hands them to (event_kafka_worker_next_batch()).
+pub const EVENT_KAFKA_WORKER_REPORTS_TO_ANYBODY: u32 = 2;
+
+const FLAGS: u32 = EVENT_KAFKA_WORKER_REPORTS_RECORDS | EVENT_KAFKA_WORKER_REPORTS_TO_ANYBODY;
 
 /// Makes this process the worker of an area: it has the producers of all sockets, delivers what the
 /// lanes hold, and reports to whoever published. If the worker before was killed, this goes on where
@@ -86,7 +94,7 @@ pub const EVENT_KAFKA_WORKER_REPORTS_RECORDS: u32 = 1;
 ///
 /// Any thread, at any time.
 ///
-/// flags: 0, or EVENT_KAFKA_WORKER_REPORTS_RECORDS.
+/// flags: EVENT_KAFKA_WORKER_... that are wanted, or 0.
 ///
 /// Errors: EVENT_KAFKA_ERR_STATE (the area has a worker, which lives), EVENT_KAFKA_ERR_SYSTEM,
 /// EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_BAD_HANDLE.
@@ -101,13 +109,12 @@ pub unsafe extern "C" fn event_kafka_worker_attach(
     let body = || {
         // SAFETY: the caller has room for a handle there.
         let out = unsafe { Out::new(worker, "worker") }?;
-        if flags & !EVENT_KAFKA_WORKER_REPORTS_RECORDS != 0 {
+        if flags & !FLAGS != 0 {
             return Err(Error::argument("flags", "has bits that mean nothing"));
         }
-        let reports_records = flags & EVENT_KAFKA_WORKER_REPORTS_RECORDS != 0;
         log::collect();
         let area = find_area(area)?;
-        let client = Client::start(&area, reports_records)?;
+        let client = Client::start(&area, flags)?;
         let id = WORKERS.insert(client).ok_or(Error::argument(
             "workers",
             "are too many: 65536 can be there at a time; free some",
@@ -117,6 +124,49 @@ pub unsafe extern "C" fn event_kafka_worker_attach(
     };
     // SAFETY: the caller's buffer has the size that it says.
     unsafe { call(text, text_size, body) }
+}
+
+/// Gives the number of a batch of up to 16 reports for anybody, which the host now hands to a process
+/// that takes them by event_kafka_area_take_batch(). Each number comes out once; until its reports are
+/// taken, they keep a slot of the report area, and messages whose reports find none wait for it.
+///
+/// The worker's process, any thread, at any time.
+///
+/// batch: never 0; 0 if there is none now.
+///
+/// Errors: EVENT_KAFKA_ERR_STATE (the worker was attached without
+/// EVENT_KAFKA_WORKER_REPORTS_TO_ANYBODY), EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_BAD_HANDLE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn event_kafka_worker_next_batch(
+    worker: WorkerHandle,
+    batch: *mut u64,
+) -> i32 {
+    call_without_text(|| {
+        // SAFETY: the caller has room for a number there.
+        let out = unsafe { Out::new(batch, "batch") }?;
+        let client = find(worker)?;
+        let batches = client.batches.as_ref().ok_or(Error::NotForAnybody)?;
+        out.set(batches.next().map_or(0, Batch::word));
+        Ok(())
+    })
+}
+
+/// Gives a descriptor for poll() and its like that is readable while there are batches for anybody.
+/// Neither read from it nor close it; it is gone with event_kafka_worker_free().
+///
+/// The worker's process, any thread, at any time.
+///
+/// Errors: as event_kafka_worker_next_batch().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn event_kafka_worker_batch_fd(worker: WorkerHandle, fd: *mut c_int) -> i32 {
+    call_without_text(|| {
+        // SAFETY: the caller has room for a number there.
+        let out = unsafe { Out::new(fd, "fd") }?;
+        let client = find(worker)?;
+        let batches = client.batches.as_ref().ok_or(Error::NotForAnybody)?;
+        out.set(batches.bell.descriptor());
+        Ok(())
+    })
 }
 
 /// Takes what the lanes hold, sends without lingering, and waits until every message has its outcome
@@ -149,7 +199,8 @@ pub unsafe extern "C" fn event_kafka_worker_drain(
 
 /// Unsubscribes all sockets, so that nothing more is published; then drains for up to timeout_ms
 /// milliseconds, and ends all producers and threads. Messages that were not delivered in time fail,
-/// each with its report, for which its reader has to have room by then. Closing again does nothing.
+/// each with its report, for which its reader has to have room by then; but reports for anybody are given
+/// to nobody any more, as the host cannot hand them out meanwhile. Closing again does nothing.
 ///
 /// The worker's process, any thread, at any time.
 ///
@@ -259,22 +310,33 @@ struct Client {
     totals: Arc<Totals>,
     orders: Sender<Order>,
     bell: Arc<Bell>,
+    /// If reports are for anybody.
+    batches: Option<Arc<Batches>>,
     /// `None` once it is closed. Whoever closes holds this meanwhile.
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Client {
-    fn start(area: &Area, reports_records: bool) -> Result<Self, Error> {
+    fn start(area: &Area, flags: u32) -> Result<Self, Error> {
+        let is_set = |flag| flags & flag != 0;
         let lanes = Lanes::attach(area).map_err(Error::Attach)?;
         let bell = Arc::new(Bell::new()?);
         lanes
             .also_wait_for(bell.source())
             .map_err(Error::system("wait for an eventfd"))?;
         let keys = Arc::new(Keys::default());
+        let reports_records = is_set(EVENT_KAFKA_WORKER_REPORTS_RECORDS);
         let registry = registry(area, &keys, reports_records);
+        let batches = match is_set(EVENT_KAFKA_WORKER_REPORTS_TO_ANYBODY) {
+            true => Some(Arc::new(Batches::new()?)),
+            false => None,
+        };
         let totals = Arc::new(Totals::default());
         let (orders, received) = mpsc::channel();
-        let desk = Desk::new(lanes, area, &registry, &keys, &totals, &bell, received);
+        let mut desk = Desk::new(lanes, area, &registry, &keys, &totals, &bell, received);
+        if let Some(batches) = &batches {
+            desk.report_to_anybody(Arc::clone(batches));
+        }
         let thread = thread::Builder::new().name("event-kafka-lane".into());
         let thread = without_signals(|| thread.spawn(move || desk.run()))?;
         Ok(Self {
@@ -284,6 +346,7 @@ impl Client {
             totals,
             orders,
             bell,
+            batches,
             thread: Mutex::new(Some(thread.map_err(|error| Error::System {
                 what: "start the worker's thread",
                 error,
@@ -312,6 +375,9 @@ impl Client {
         };
         let start = Instant::now();
         let left = || timeout.saturating_sub(start.elapsed());
+        if let Some(batches) = &self.batches {
+            batches.end();
+        }
         for (socket, _) in self.area.sockets().all() {
             self.area.sockets().close(socket);
         }
@@ -348,6 +414,7 @@ fn registry(area: &Area, keys: &Arc<Keys>, reports_records: bool) -> Registry<Ti
         }
     };
     RegistryBuilder::default()
+        .report_all(true)
         .report_records(reports_records)
         .overdraft(bytes / SMALLEST_RECORD, bytes)
         .on_full(show)

@@ -998,6 +998,59 @@ static void a_child_of_the_worker_publishes_and_is_no_worker(
   end_host(host);
 }
 
+/* The next batch that is for anybody. */
+static uint64_t wait_for_batch(event_kafka_worker_t worker) {
+  uint64_t batch = 0;
+  int fd;
+  CHECK_OK(event_kafka_worker_batch_fd(worker, &fd));
+  while (!batch) {
+    CHECK(readable(fd, PATIENCE_MS));
+    CHECK_OK(event_kafka_worker_next_batch(worker, &batch));
+  }
+  return batch;
+}
+
+static void events_are_made_in_the_lane_and_reported_to_anybody(
+    const char *bootstrap) {
+  struct host host = start_host(bootstrap, "raised?key=param:ip",
+                                EVENT_KAFKA_WORKER_REPORTS_RECORDS |
+                                    EVENT_KAFKA_WORKER_REPORTS_TO_ANYBODY);
+  const char *payload = "{\"jsonrpc\":\"2.0\",\"method\":\"E_PIKE_BLOCKED\","
+                        "\"params\":{\"ip\":\"192.0.2.1\",\"n\":-7}}";
+  event_kafka_param_t params[] = {
+      {.name = "ip",
+       .name_size = 2,
+       .kind = EVENT_KAFKA_PARAM_TEXT,
+       .text = "192.0.2.1",
+       .text_size = 9},
+      {.name = "n",
+       .name_size = 1,
+       .kind = EVENT_KAFKA_PARAM_INTEGER,
+       .integer = -7}};
+  event_kafka_event_t event = {.name = "E_PIKE_BLOCKED",
+                               .name_size = 14,
+                               .params = params,
+                               .param_count = 2,
+                               .named = 1,
+                               .opaque = 11};
+  CHECK_OK(event_kafka_area_raise(host.area, host.socket, 7, &event, 0, NULL, 0));
+  uint64_t batch = wait_for_batch(host.worker);
+  event_kafka_lane_report_t reports[EVENT_KAFKA_MOST_REPORTS];
+  size_t count;
+  CHECK_OK(event_kafka_area_take_batch(host.area, batch, reports,
+                                       EVENT_KAFKA_MOST_REPORTS, &count));
+  CHECK(count == 1 && reports->opaque == 11 && reports->route == 7);
+  CHECK_OK(reports->error);
+  CHECK(reports->key_size == 9 && !memcmp(reports->key, "192.0.2.1", 9));
+  CHECK(reports->value_size == strlen(payload) &&
+        !memcmp(reports->value, payload, reports->value_size));
+  /* Once. */
+  CHECK_OK(event_kafka_area_take_batch(host.area, batch, reports,
+                                       EVENT_KAFKA_MOST_REPORTS, &count));
+  CHECK(count == 0);
+  end_host(host);
+}
+
 static void areas_that_are_none_and_absurd_arguments_are_errors(
     const char *bootstrap) {
   struct host host = start_host(bootstrap, "absurd", 0);
@@ -1041,7 +1094,31 @@ static void areas_that_are_none_and_absurd_arguments_are_errors(
              invalid);
   CHECK_CODE(event_kafka_area_poll_reports(none, reports, 16, &count), bad);
   CHECK_CODE(event_kafka_area_report_fd(none, &fd), bad);
-  CHECK_CODE(event_kafka_worker_attach(host.area, 2, &nobody, NULL, 0), invalid);
+  uint64_t batch;
+  CHECK_CODE(event_kafka_area_raise(host.area, host.socket, 7, NULL, 0, NULL, 0),
+             invalid);
+  event_kafka_param_t wrong = {.kind = 9};
+  event_kafka_event_t event = {.params = &wrong, .param_count = 1};
+  CHECK_CODE(
+      event_kafka_area_raise(host.area, host.socket, 7, &event, 0, NULL, 0),
+      invalid);
+  event.param_count = 0;
+  CHECK_CODE(event_kafka_area_raise(host.area, socket, 7, &event, 0, NULL, 0),
+             EVENT_KAFKA_ERR_CLOSED);
+  int32_t is_match;
+  CHECK_CODE(
+      event_kafka_area_sockets_match("h/t", "h/", &is_match, why, sizeof why),
+      invalid);
+  CHECK_CODE(event_kafka_area_take_batch(host.area, 1, reports, 15, &count),
+             invalid);
+  CHECK_OK(event_kafka_area_take_batch(host.area, 1, reports, 16, &count));
+  CHECK(count == 0);
+  CHECK_CODE(event_kafka_worker_next_batch(host.worker, &batch),
+             EVENT_KAFKA_ERR_STATE);
+  CHECK_CODE(event_kafka_worker_batch_fd(host.worker, &fd),
+             EVENT_KAFKA_ERR_STATE);
+  CHECK_CODE(event_kafka_worker_next_batch(nobody, &batch), bad);
+  CHECK_CODE(event_kafka_worker_attach(host.area, 4, &nobody, NULL, 0), invalid);
   CHECK_CODE(event_kafka_worker_counters(nobody, &counted), bad);
   CHECK_CODE(event_kafka_worker_drain(nobody, 0, NULL), bad);
   CHECK_CODE(event_kafka_worker_close(nobody, 0, NULL, 0), bad);
@@ -1167,6 +1244,7 @@ static const struct {
     CASE(a_producer_ends_with_the_last_socket_that_needs_it),
     CASE(an_area_has_one_worker_at_a_time),
     CASE(a_child_of_the_worker_publishes_and_is_no_worker),
+    CASE(events_are_made_in_the_lane_and_reported_to_anybody),
     CASE(areas_that_are_none_and_absurd_arguments_are_errors),
     /* From here on, each needs a broker of its own. */
     CASE(a_fatal_error_is_shown),

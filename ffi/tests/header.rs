@@ -9,7 +9,7 @@ use std::process::Command;
 use cbindgen::{Builder, Config, Language, Style};
 
 /// In the order in which a reader wants to meet what they export.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     "version.rs",
     "codes.rs",
     "producer.rs",
@@ -18,10 +18,11 @@ const SOURCES: [&str; 9] = [
     "counters.rs",
     "log.rs",
     "area.rs",
+    "event.rs",
     "worker.rs",
 ];
 
-const NAMES: [(&str, &str); 16] = [
+const NAMES: [(&str, &str); 18] = [
     ("ProducerHandle", "event_kafka_producer_t"),
     ("TopicHandle", "event_kafka_topic_t"),
     ("Property", "event_kafka_property_t"),
@@ -36,6 +37,8 @@ const NAMES: [(&str, &str); 16] = [
     ("LaneReport", "event_kafka_lane_report_t"),
     ("SocketStatus", "event_kafka_socket_status_t"),
     ("WriteValue", "event_kafka_write_t"),
+    ("EventParam", "event_kafka_param_t"),
+    ("Event", "event_kafka_event_t"),
     ("WorkerHandle", "event_kafka_worker_t"),
     ("WorkerCounters", "event_kafka_worker_counters_t"),
 ];

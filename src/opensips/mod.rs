@@ -40,6 +40,7 @@ pub use payload::{Event, Params, Payload, Value};
 pub use registry::{
     Registry, RegistryBuilder, SocketCounters, SocketKey, SocketPublishError, SocketReport,
     SocketReports, SocketState, SocketStatus, SubscribeError, Subscription, check_socket,
+    sockets_match,
 };
 pub use socket::{
     BrokerId, BrokerIds, ConfigFile, KeySource, Members, Outside, ResolvedSocket, Socket,

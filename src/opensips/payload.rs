@@ -49,6 +49,8 @@ pub enum Params<'a> {
 /// The value of a parameter: OpenSIPS knows strings and 32-bit integers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value<'a> {
+    /// A string that is none.
+    Null,
     /// A string, in UTF-8 if all is well.
     Text(&'a [u8]),
     /// A number.
@@ -129,6 +131,7 @@ impl<'a> Event<'a> {
 const FRAME: usize = 160;
 /// The sign and digits of a number.
 const LONGEST_INTEGER: usize = 20;
+const NULL: &[u8] = b"null";
 /// A byte becomes `\u0000` at the longest.
 const LONGEST_ESCAPE: usize = 6;
 
@@ -139,6 +142,7 @@ fn longest_text(text: &[u8]) -> usize {
 
 fn longest_value(value: &Value<'_>) -> usize {
     match value {
+        Value::Null => NULL.len() + ",".len(),
         Value::Text(text) => longest_text(text),
         Value::Integer(_) => LONGEST_INTEGER + ",".len(),
     }
@@ -168,6 +172,7 @@ impl<B: BufMut> Writer<'_, B> {
 
     fn value(&mut self, value: Value<'_>) {
         match value {
+            Value::Null => self.put(NULL),
             Value::Text(text) => self.text(text),
             Value::Integer(number) => self.integer(number.into()),
         }
@@ -244,7 +249,7 @@ impl<B: BufMut> Writer<'_, B> {
 
 #[cfg(test)]
 mod tests {
-    use super::Value::{Integer, Text};
+    use super::Value::{Integer, Null, Text};
     use super::*;
 
     fn written(event: Event<'_>, payload: Payload) -> Vec<u8> {
@@ -297,6 +302,14 @@ mod tests {
                 (b"n3", Integer(-7)),
             ])),
             br#"{"jsonrpc":"2.0","method":"E_C0","params":{"n1":"q\"uo\\te/ sl","n2":2147483647,"n3":-7}}"#
+        );
+    }
+
+    #[test]
+    fn a_string_that_is_none_is_null() {
+        assert_eq!(
+            event(Params::Named(&[(b"from", Null), (b"to", Text(b"null"))])),
+            br#"{"jsonrpc":"2.0","method":"E_C0","params":{"from":null,"to":"null"}}"#
         );
     }
 
@@ -384,7 +397,7 @@ mod tests {
     fn no_event_is_longer_than_the_longest() {
         let controls = [b'\x01'; 50];
         let named = [(&controls[..], Text(&controls)), (b"", Integer(i32::MIN))];
-        let positional = [Text(&controls), Integer(i32::MIN), Text(b"\xff\xff")];
+        let positional = [Text(&controls), Integer(i32::MIN), Text(b"\xff\xff"), Null];
         for params in [
             Params::Named(&named),
             Params::Positional(&positional),

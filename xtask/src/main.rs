@@ -10,6 +10,7 @@ mod fuzz;
 mod golden;
 mod install;
 mod librdkafka;
+mod opensips;
 mod plants;
 mod sim;
 mod steps;
@@ -53,6 +54,8 @@ usage: cargo xtask COMMAND
   sim --replay FILE    a recording of `event-kafka publish --record FILE` once more: what became of its
                        messages, and whether the engine did what is recorded, or from which step on not
   sim --tell FILE      the same recording as lines to read
+  opensips-test        the module in every tree of OpenSIPS in the folder OPENSIPS_SRC: it is built in each,
+                       and OpenSIPS runs with it where that is built; not run without OPENSIPS_SRC
   plants [NAME]        re-introduces known defects (plants/*.patch) one at a time, in a copy: each
                        must be found by the test or the seeds that it names
   kafka up [--nodes 1|3] [--kafka VERSION] [--port P] [--partitions N] [--fresh]
@@ -86,6 +89,7 @@ fn run(arguments: &mut Arguments) -> Result<()> {
         Some("faults") => faults::print_table(arguments),
         Some("golden") => golden::write(arguments),
         Some("sim") => sim::simulate(arguments),
+        Some("opensips-test") => run_opensips_test(arguments),
         Some("plants") => run_plants(arguments),
         Some("kafka") => run_kafka(arguments),
         Some("help" | "--help" | "-h") => {
@@ -119,6 +123,11 @@ fn run_plants(arguments: &mut Arguments) -> Result<()> {
     let name = arguments.word();
     arguments.finish()?;
     plants::plant_all(name.as_deref())
+}
+
+fn run_opensips_test(arguments: &mut Arguments) -> Result<()> {
+    arguments.finish()?;
+    opensips::test_in_trees()
 }
 
 fn run_bench(arguments: &mut Arguments) -> Result<()> {

@@ -28,6 +28,16 @@ pub(super) struct Slots<'a, W, B> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Batch(u64);
 
+impl Batch {
+    pub(crate) fn word(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) fn from_word(word: u64) -> Self {
+        Self(word)
+    }
+}
+
 /// For whom a batch is: a seat, or [`ANYBODY`].
 pub(super) type Addressee = u16;
 

@@ -7,15 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use event_kafka::opensips::{
     Registry, SocketKey, SocketPublishError, SocketReport, SocketReports, SubscribeError,
 };
 use event_kafka::{Failure, Persisted};
 
+use super::batches::Batches;
 use super::table::Keys;
-use crate::area::{BROKER_ID, EVENT_SOCKET};
+use crate::area::{BROKER_ID, EVENT_KAFKA_ROUTE_ALWAYS, EVENT_KAFKA_ROUTE_NONE, EVENT_SOCKET};
 use crate::bell::Bell;
 use crate::codes::{EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_OK};
 use crate::reports::{EVENT_KAFKA_PLACE_NONE, place};
@@ -86,6 +87,16 @@ struct Clerk {
     /// Reports that wait for their readers, by seat.
     parked: Vec<VecDeque<Outcome>>,
     parked_count: usize,
+    /// Where batches for anybody go, if reports are for anybody and not for who asked.
+    batches: Option<Arc<Batches>>,
+    complaints: Complaints,
+}
+
+/// Failures that nobody is told of but the log: one line in a second, as they come in thousands.
+#[derive(Default)]
+struct Complaints {
+    last: Option<Instant>,
+    unsaid: u64,
 }
 
 /// A socket of the table that the worker knows.
@@ -148,11 +159,18 @@ impl Desk {
                 sockets: (0..sizes.sockets).map(|_| None).collect(),
                 parked: (0..sizes.lanes).map(|_| VecDeque::new()).collect(),
                 parked_count: 0,
+                batches: None,
+                complaints: Complaints::default(),
             },
             bell: Arc::clone(bell),
             orders,
             waiting: Vec::new(),
         }
+    }
+
+    /// Has reports go to anybody instead of those who asked.
+    pub(super) fn report_to_anybody(&mut self, batches: Arc<Batches>) {
+        self.clerk.batches = Some(batches);
     }
 
     pub(super) fn run(mut self) {
@@ -170,8 +188,11 @@ impl Desk {
             let unparked = self.unpark();
             let taken = self.serve();
             let reported = self.report();
-            self.clerk.let_go(taken == 0);
-            self.answer(taken == 0);
+            self.announce();
+            // A lane that is left alone may hold messages.
+            let are_lanes_empty = taken == 0 && !self.clerk.is_anybody_behind();
+            self.clerk.let_go(are_lanes_empty);
+            self.answer(are_lanes_empty);
             self.count();
             if taken + reported + unparked > 0 {
                 continue;
@@ -189,15 +210,13 @@ impl Desk {
 
     /// Takes messages from the lanes; how many.
     fn serve(&mut self) -> usize {
-        let clerk = &mut self.clerk;
-        let taken = self.lanes.serve(QUANTUM, |asker, message, outbox| {
-            clerk.take(asker, message, outbox);
-        });
         for seat in 0..self.clerk.parked.len() {
-            let is_behind = self.clerk.parked[seat].len() >= MOST_PARKED;
-            self.lanes.pause(seat as u32, is_behind);
+            self.lanes.pause(seat as u32, self.clerk.is_behind(seat));
         }
-        taken
+        let clerk = &mut self.clerk;
+        self.lanes.serve(QUANTUM, |asker, message, outbox| {
+            clerk.take(asker, message, outbox);
+        })
     }
 
     /// Sends reports to those who asked; how many.
@@ -213,6 +232,14 @@ impl Desk {
             self.lanes.outbox().flush();
         }
         count
+    }
+
+    /// Tells the host of batches for anybody.
+    fn announce(&mut self) {
+        if let Some(batches) = &self.clerk.batches {
+            let outbox = self.lanes.outbox();
+            batches.add(std::iter::from_fn(|| outbox.next_batch()));
+        }
     }
 
     fn hand_over(&mut self, report: SocketReport<Ticket>) {
@@ -353,14 +380,21 @@ impl Clerk {
     /// False if there is no room.
     fn send(&mut self, outcome: &Outcome, outbox: &mut Outbox) -> bool {
         let ticket = outcome.ticket();
-        if ticket.route != crate::area::EVENT_KAFKA_ROUTE_NONE {
+        let batches = self.batches.as_ref();
+        let is_over = batches.is_some_and(|batches| batches.is_over());
+        if outcome.is_to_be_told() && !is_over {
             let latency_us = self.now_us() - ticket.taken_us;
-            let to = To::Asker(ticket.asker);
+            let to = match self.batches {
+                Some(_) => To::Anybody,
+                None => To::Asker(ticket.asker),
+            };
             match outcome.report(latency_us, |report| outbox.push(to, report)) {
                 Ok(()) => add(&self.totals.reported),
                 Err(OutboxError::Gone) => add(&self.totals.orphaned),
                 Err(OutboxError::Full) => return false,
             }
+        } else {
+            self.complaints.hear(outcome);
         }
         self.dispose(outcome);
         true
@@ -475,6 +509,15 @@ impl Clerk {
         sockets.any(|served| served.rounds_left.is_some_and(|rounds| rounds > 0))
     }
 
+    /// Whether nothing is taken from a lane, as too many reports wait for its process.
+    fn is_behind(&self, seat: usize) -> bool {
+        self.parked[seat].len() >= MOST_PARKED
+    }
+
+    fn is_anybody_behind(&self) -> bool {
+        self.parked_count >= MOST_PARKED && (0..self.parked.len()).any(|seat| self.is_behind(seat))
+    }
+
     fn is_all_reported(&self) -> bool {
         let mut sockets = self.sockets.iter().flatten();
         self.parked_count == 0 && sockets.all(|served| served.held == 0)
@@ -485,11 +528,49 @@ impl Clerk {
     }
 }
 
+impl Complaints {
+    fn hear(&mut self, outcome: &Outcome) {
+        if matches!(outcome, Outcome::Settled(report) if report.outcome.is_ok()) {
+            return;
+        }
+        let is_too_soon = |last: Instant| last.elapsed() < Duration::from_secs(1);
+        if self.last.is_some_and(is_too_soon) {
+            self.unsaid += 1;
+            return;
+        }
+        let why = outcome.in_words();
+        self.last = Some(Instant::now());
+        match mem::take(&mut self.unsaid) {
+            0 => tracing::error!("a message failed: {why}"),
+            others => tracing::error!("a message failed, as {others} before it: {why}"),
+        }
+    }
+}
+
 impl Outcome {
     fn ticket(&self) -> Ticket {
         match self {
             Self::Settled(report) => report.ticket,
             Self::Refused { ticket, .. } => *ticket,
+        }
+    }
+
+    fn in_words(&self) -> String {
+        match self {
+            Self::Settled(report) => match &report.outcome {
+                Ok(_) => format!("{}: delivered", report.topic),
+                Err(failure) => format!("{}: {failure}", report.topic),
+            },
+            Self::Refused { refusal, .. } => refusal.text(),
+        }
+    }
+
+    fn is_to_be_told(&self) -> bool {
+        let route = self.ticket().route;
+        match self {
+            _ if route == EVENT_KAFKA_ROUTE_NONE => false,
+            Self::Settled(report) => route & EVENT_KAFKA_ROUTE_ALWAYS != 0 || report.is_wanted(),
+            Self::Refused { .. } => true,
         }
     }
 

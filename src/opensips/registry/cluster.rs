@@ -66,7 +66,7 @@ impl Cluster {
 
 /// Settings that are equal if they mean the same: brokers in one order, each once, and hosts in small
 /// letters, as names of hosts have no others.
-fn normal(settings: &Settings) -> Settings {
+pub(super) fn normal(settings: &Settings) -> Settings {
     let small = |endpoint: &Endpoint| Endpoint {
         host: endpoint.host.to_ascii_lowercase(),
         port: endpoint.port,

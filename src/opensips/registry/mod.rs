@@ -115,12 +115,14 @@ pub enum SocketState {
 /// Configures a [`Registry`].
 #[derive(Default)]
 pub struct RegistryBuilder {
+    report_all: bool,
     report_records: bool,
     overdraft: Limits,
     on_full: Option<OnFull>,
 }
 
 struct Shared<T> {
+    report_all: bool,
     report_records: bool,
     overdraft: Limits,
     on_full: Option<OnFull>,
@@ -245,7 +247,8 @@ impl<T: Copy> Registry<T> {
     }
 
     /// Reports of all sockets: one for every message that was accepted, unless
-    /// `delivery.report.only.error` of its socket says otherwise. A message counts against the
+    /// `delivery.report.only.error` of its socket says otherwise (but see
+    /// [`RegistryBuilder::report_all`]). A message counts against the
     /// budget of its socket until its report was taken and dropped.
     pub fn reports(&self) -> SocketReports<T> {
         SocketReports::new(Arc::clone(&self.shared))
@@ -376,6 +379,17 @@ pub fn check_socket(socket: &Socket<'_>) -> Result<Vec<SocketWarning>, Subscribe
     Ok(understand(socket)?.warnings)
 }
 
+/// Whether [`Registry::subscribe`] makes one of two sockets of events, as they mean the same.
+///
+/// # Errors
+/// One of them cannot be obeyed.
+pub fn sockets_match(one: &Socket<'_>, other: &Socket<'_>) -> Result<bool, SubscribeError> {
+    let (one, other) = (understand(one)?, understand(other)?);
+    let is_one_cluster =
+        cluster::normal(&one.finished.settings) == cluster::normal(&other.finished.settings);
+    Ok(is_one_cluster && one.meaning == other.meaning)
+}
+
 fn understand(socket: &Socket<'_>) -> Result<Understood, SubscribeError> {
     let mut config = Config::default();
     let resolved = socket.resolve(&System)?;
@@ -397,6 +411,13 @@ fn understand(socket: &Socket<'_>) -> Result<Understood, SubscribeError> {
 }
 
 impl RegistryBuilder {
+    /// Whether every message has its report, whatever `delivery.report.only.error` of its socket says;
+    /// [`SocketReport::is_wanted`] tells those that it would not let through.
+    pub fn report_all(mut self, report_all: bool) -> Self {
+        self.report_all = report_all;
+        self
+    }
+
     /// Whether reports carry the record. Its memory is then held until the report is dropped.
     pub fn report_records(mut self, report_records: bool) -> Self {
         self.report_records = report_records;
@@ -422,6 +443,7 @@ impl RegistryBuilder {
     pub fn build<T>(self) -> Registry<T> {
         Registry {
             shared: Arc::new(Shared {
+                report_all: self.report_all,
                 report_records: self.report_records,
                 overdraft: self.overdraft,
                 on_full: self.on_full,

@@ -106,9 +106,8 @@ impl<T: Copy> SocketReports<T> {
             self.next = (self.next + 1) % count;
             let source = &mut self.sources[self.next];
             while let Some(report) = take(source) {
-                let is_wanted = is_wanted(source.cluster.report_mode(), &report);
                 let report = SocketReport::new(report, &self.shared);
-                if is_wanted {
+                if self.shared.report_all || report.is_wanted() {
                     return Some(report);
                 }
             }
@@ -157,6 +156,15 @@ impl<T: Copy> SocketReport<T> {
             shared: Arc::clone(shared),
         }
     }
+
+    /// Whether `delivery.report.only.error` of the socket lets it through.
+    pub fn is_wanted(&self) -> bool {
+        match self.member.cluster.report_mode() {
+            ReportMode::All => true,
+            ReportMode::Errors => self.outcome.is_err(),
+            ReportMode::None => false,
+        }
+    }
 }
 
 impl<T: Copy> Drop for SocketReport<T> {
@@ -173,14 +181,6 @@ fn slot(report: &Report) -> usize {
 
 fn index(report: &Report) -> u32 {
     report.opaque as u32
-}
-
-fn is_wanted(mode: ReportMode, report: &Report) -> bool {
-    match mode {
-        ReportMode::All => true,
-        ReportMode::Errors => report.outcome.is_err(),
-        ReportMode::None => false,
-    }
 }
 
 impl<T: Copy> Deref for SocketReport<T> {

@@ -31,10 +31,11 @@ impl<'a> KeySource<'a> {
             (Self::Param(wanted), Params::Named(params)) => {
                 let mut params = params.iter();
                 let (_, value) = params.find(|(name, _)| *name == wanted.as_bytes())?;
-                Some(match value {
-                    Value::Text(text) => Cow::from(*text),
-                    Value::Integer(number) => number.to_string().into_bytes().into(),
-                })
+                match value {
+                    Value::Null => None,
+                    Value::Text(text) => Some(Cow::from(*text)),
+                    Value::Integer(number) => Some(number.to_string().into_bytes().into()),
+                }
             }
         };
         key.filter(|key| !key.is_empty())

@@ -1,0 +1,212 @@
+//! A running OpenSIPS.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, mkfifo};
+
+use crate::sip::Client;
+use crate::support::scratch;
+use crate::tree::Tree;
+
+pub(crate) struct Server {
+    process: Child,
+    address: SocketAddr,
+    folder: PathBuf,
+}
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Server {
+    /// Starts it with a script (`modparam`s and routes), and waits until it answers.
+    pub(crate) fn start(tree: &Tree, name: &str, script: &str) -> Self {
+        let mut server = Self::spawn(tree, name, script);
+        let is_there = server.client().find_server();
+        assert!(is_there, "{}", server.log());
+        assert!(
+            server.process.try_wait().unwrap().is_none(),
+            "{}",
+            server.log()
+        );
+        server
+    }
+
+    /// Starts it with a script that it must refuse; what it said.
+    pub(crate) fn refuse(tree: &Tree, name: &str, script: &str) -> String {
+        let mut server = Self::spawn(tree, name, script);
+        let status = server.wait();
+        let log = server.log();
+        assert!(!status.success(), "{log}");
+        log
+    }
+
+    fn spawn(tree: &Tree, name: &str, script: &str) -> Self {
+        let folder = scratch(&format!("run-{}-{name}", tree.name()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        let address = free_address();
+        let config = folder.join("opensips.cfg");
+        fs::write(&config, config_of(tree, &folder, address, script)).unwrap();
+        let log = File::create(folder.join("log")).unwrap();
+        let process = Command::new(tree.server())
+            .arg("-F")
+            .arg("-f")
+            .arg(&config)
+            .args(["-m", "64", "-M", "8", "-w"])
+            .arg(&folder)
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Self {
+            process,
+            address,
+            folder,
+        }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.address)
+    }
+
+    pub(crate) fn log(&self) -> String {
+        let bytes = fs::read(self.folder.join("log")).unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Waits for a line of the log that has this so many times in all.
+    pub(crate) fn wait_for_log(&self, what: &str, times: usize) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.log().matches(what).count() < times {
+            assert!(
+                Instant::now() < deadline,
+                "{what} is not there {times} times:\n{}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Asks by the management interface; its answer.
+    pub(crate) fn manage(&self, method: &str, params: &[&str]) -> String {
+        let reply = self.folder.join("reply");
+        if !reply.exists() {
+            mkfifo(&reply, Mode::S_IRWXU).unwrap();
+        }
+        let params: Vec<_> = params.iter().map(|param| format!("{param:?}")).collect();
+        let request = format!(
+            ":reply:{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{method}\",\"params\":[{}]}}\n",
+            params.join(",")
+        );
+        let mut fifo = File::options()
+            .write(true)
+            .open(self.folder.join("fifo"))
+            .unwrap();
+        fifo.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        File::open(&reply)
+            .unwrap()
+            .read_to_string(&mut answer)
+            .unwrap();
+        answer
+    }
+
+    /// The processes with this in their title.
+    pub(crate) fn worker(&self) -> Pid {
+        let children = format!("/proc/{0}/task/{0}/children", self.process.id());
+        let children = fs::read_to_string(children).unwrap();
+        let pids = children.split_whitespace().map(|pid| pid.parse().unwrap());
+        // It alone has threads.
+        let mut workers = pids.filter(|pid: &i32| {
+            let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+            tasks.count() > 1
+        });
+        Pid::from_raw(workers.next().expect("there is a Kafka worker"))
+    }
+
+    pub(crate) fn threads_of(pid: Pid) -> usize {
+        fs::read_dir(format!("/proc/{pid}/task")).unwrap().count()
+    }
+
+    /// Ends it as an operator does; that has to work, and in time.
+    pub(crate) fn end(mut self) -> String {
+        kill(Pid::from_raw(self.process.id() as i32), Signal::SIGTERM).unwrap();
+        let status = self.wait();
+        let log = self.log();
+        assert!(status.success(), "{status}:\n{log}");
+        assert!(!log.contains("CRITICAL"), "{log}");
+        log
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.process.try_wait().unwrap() {
+                return status;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "it does not end:\n{}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.process.try_wait().is_ok_and(|ended| ended.is_none()) {
+            let _ = kill(Pid::from_raw(self.process.id() as i32), Signal::SIGTERM);
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while self.process.try_wait().is_ok_and(|ended| ended.is_none()) {
+                if Instant::now() > deadline {
+                    let _ = self.process.kill();
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+}
+
+fn free_address() -> SocketAddr {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket.local_addr().unwrap()
+}
+
+fn config_of(tree: &Tree, folder: &Path, address: SocketAddr, script: &str) -> String {
+    let (modules, module, folder) = (
+        tree.modules().display().to_string(),
+        tree.module().display().to_string(),
+        folder.display(),
+    );
+    format!(
+        r#"
+log_level=3
+stderror_enabled=yes
+syslog_enabled=no
+udp_workers=2
+socket=udp:{address}
+mpath="{modules}/"
+loadmodule "proto_udp.so"
+loadmodule "signaling.so"
+loadmodule "sl.so"
+loadmodule "tm.so"
+loadmodule "sipmsgops.so"
+loadmodule "textops.so"
+loadmodule "cfgutils.so"
+loadmodule "mi_fifo.so"
+loadmodule "event_virtual.so"
+modparam("mi_fifo", "fifo_name", "{folder}/fifo")
+modparam("mi_fifo", "reply_dir", "{folder}/")
+loadmodule "{module}"
+{script}
+"#
+    )
+}

@@ -1,0 +1,97 @@
+//! A source tree of OpenSIPS. The module is built in a folder beside it that has the tree's files as
+//! links, so that nothing is left in the tree.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::{libraries, run, scratch};
+
+pub(crate) struct Tree {
+    source: PathBuf,
+    copy: PathBuf,
+}
+
+impl Tree {
+    /// Those in a folder, by name.
+    pub(crate) fn all_in(folder: &Path) -> Vec<Self> {
+        let entries = fs::read_dir(folder).unwrap();
+        let folders = entries.map(|entry| entry.unwrap().path());
+        let mut sources: Vec<_> = folders
+            .filter(|path| path.join("Makefile.defs").is_file() && path.join("evi").is_dir())
+            .collect();
+        sources.sort();
+        let tree = |source: PathBuf| Self {
+            copy: scratch(source.file_name().unwrap().to_str().unwrap()),
+            source: fs::canonicalize(source).unwrap(),
+        };
+        sources.into_iter().map(tree).collect()
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.source.file_name().unwrap().to_str().unwrap()
+    }
+
+    /// Whether there is a server to run.
+    pub(crate) fn is_built(&self) -> bool {
+        self.server().is_file()
+    }
+
+    pub(crate) fn server(&self) -> PathBuf {
+        self.source.join("opensips")
+    }
+
+    /// Where the other modules are.
+    pub(crate) fn modules(&self) -> PathBuf {
+        self.source.join("modules")
+    }
+
+    pub(crate) fn module(&self) -> PathBuf {
+        self.copy.join("modules/event_kafka/event_kafka.so")
+    }
+
+    /// Builds the module; what the compiler warned of.
+    pub(crate) fn build(&self) -> String {
+        self.link();
+        let module = self.copy.join("modules/event_kafka");
+        let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../opensips");
+        for entry in fs::read_dir(&ours).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                fs::copy(&path, module.join(path.file_name().unwrap())).unwrap();
+            }
+        }
+        let header = Path::new(env!("CARGO_MANIFEST_DIR")).join("event_kafka.h");
+        fs::copy(header, module.join("event_kafka.h")).unwrap();
+        link(
+            &libraries().join("libevent_kafka.a"),
+            &module.join("libevent_kafka.a"),
+        );
+        let mut make = Command::new("make");
+        // There, and not from the top, where make would build libraries in the tree, too; it says that
+        // this is not usual.
+        make.current_dir(&module);
+        let said = String::from_utf8(run(&mut make).stderr).unwrap();
+        let usual = "you should run make from the main opensips directory";
+        let said = said.lines().filter(|line| !line.contains(usual));
+        said.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Makes the folder with links to all but the modules.
+    fn link(&self) {
+        let _ = fs::remove_dir_all(&self.copy);
+        fs::create_dir_all(self.copy.join("modules/event_kafka")).unwrap();
+        for entry in fs::read_dir(&self.source).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap();
+            if name != "modules" {
+                link(&path, &self.copy.join(name));
+            }
+        }
+    }
+}
+
+fn link(to: &Path, at: &Path) {
+    symlink(to, at).unwrap();
+}

@@ -1,0 +1,267 @@
+//! The OpenSIPS module in `opensips/testhost`, a host of our own: what it does for scripts, events
+//! and reports, and what a broker holds after that.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use kafka_mock::{Cluster, Record};
+
+use support::{libraries, run, scratch};
+
+#[test]
+fn a_message_needs_neither_key_nor_route() {
+    let cluster = after("without_key_and_route");
+    let all: Vec<_> = records(&cluster, "published")
+        .iter()
+        .map(|record| (text(&record.key), text(&record.value)))
+        .collect();
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        all,
+        [
+            (None, some("alone")),
+            (some("call"), some("keyed")),
+            (None, some("routed")),
+            (some("empty"), some("")),
+            (None, some("empty key")),
+        ]
+    );
+    assert_eq!(values(&cluster, "second"), ["elsewhere"]);
+}
+
+#[test]
+fn a_report_route_finds_all_in_its_avps_and_leaves_those_of_others() {
+    after("reports_have_all");
+}
+
+#[test]
+fn unknown_names_stop_the_start_or_refuse_the_message() {
+    let cluster = after("unknown_names");
+    assert_eq!(values(&cluster, "published"), ["known"]);
+}
+
+#[test]
+fn a_failure_is_told_with_its_code_and_in_words() {
+    after("failures_are_told");
+}
+
+#[test]
+fn a_report_route_that_is_gone_is_survived() {
+    let cluster = after("gone_route_is_survived");
+    assert_eq!(values(&cluster, "published").len(), 3);
+}
+
+#[test]
+fn a_full_queue_refuses_and_every_accepted_message_has_its_report() {
+    after("full_is_refused");
+}
+
+#[test]
+fn only_failures_are_reported_where_that_is_wanted() {
+    let cluster = after("only_failures_are_reported");
+    assert_eq!(values(&cluster, "published").len(), 100);
+    assert_eq!(values(&cluster, "status").len(), 100);
+}
+
+#[test]
+fn what_was_accepted_before_the_end_is_delivered() {
+    let cluster = after("burst_before_the_end");
+    let expected: Vec<_> = (0..20_000).map(|number: u32| number.to_string()).collect();
+    assert_eq!(values(&cluster, "published"), expected);
+}
+
+#[test]
+fn what_was_accepted_is_delivered_though_nobody_takes_reports_any_more() {
+    let cluster = after("reports_that_nobody_takes");
+    assert_eq!(values(&cluster, "published").len(), 20_000);
+}
+
+#[test]
+fn a_stray_sigterm_does_not_end_the_worker() {
+    let cluster = after("stray_sigterm_is_ignored");
+    assert_eq!(values(&cluster, "published"), ["after SIGTERM"]);
+}
+
+#[test]
+fn more_processes_than_there_are_lanes_can_publish_one_after_another() {
+    let cluster = after("many_processes");
+    assert_eq!(values(&cluster, "published").len(), 200);
+}
+
+#[test]
+fn a_wrong_broker_id_stops_the_start() {
+    after("wrong_broker");
+    after("same_id");
+}
+
+#[test]
+fn events_are_told_byte_for_byte() {
+    let cluster = after("payloads");
+    let many: Vec<_> = (0..100).map(|number| number.to_string()).collect();
+    let many = format!(
+        r#"{{"jsonrpc":"2.0","method":"E_MANY","params":[{}]}}"#,
+        many.join(",")
+    );
+    assert_eq!(
+        values(&cluster, "events"),
+        [
+            r#"{"jsonrpc":"2.0","method":"E_C0"}"#,
+            r#"{"jsonrpc":"2.0","method":"E_C0","params":["first",42,"third"]}"#,
+            r#"{"jsonrpc":"2.0","method":"E_C0","params":{"n1":"q\"uo\\te/ sl","n2":2147483647,"n3":-7}}"#,
+            r#"{"jsonrpc":"2.0","method":"E_PIKE_BLOCKED","params":{"ip":"127.0.0.1"}}"#,
+            r#"{"jsonrpc":"2.0","method":"E_C0","params":{"k\"ey":0,"dup":"","dup":"x"}}"#,
+            "{\"jsonrpc\":\"2.0\",\"method\":\"E_C0\",\"params\":[\"é€😀\\t\\n\\r\\b\\f\\u0001\\u001f\u{7f}/\"]}",
+            "{\"jsonrpc\":\"2.0\",\"method\":\"E_C0\",\"params\":{\"body\":\"inv \u{fffd}\u{fffd} bytes\",\"nul\":\"nul \\u0000 after\"}}",
+            r#"{"jsonrpc":"2.0","method":"E_C0","params":{"none":null}}"#,
+            &many,
+        ]
+    );
+    let raw = &records(&cluster, "raw")[0];
+    let expected = b"{\"jsonrpc\":\"2.0\",\"method\":\"E_C0\",\"params\":{\"body\":\"inv \xff\xfe bytes\",\"nul\":\"nul \"}}";
+    assert_eq!(raw.value.as_deref(), Some(&expected[..]));
+    assert!(
+        records(&cluster, "events")
+            .iter()
+            .all(|record| record.key.is_none())
+    );
+}
+
+#[test]
+fn the_key_of_an_event_is_what_its_socket_says() {
+    let cluster = after("keys");
+    let keys: Vec<_> = records(&cluster, "by-call")
+        .iter()
+        .map(|record| text(&record.key))
+        .collect();
+    assert_eq!(keys, [Some("call-1@testhost".to_owned()), None, None]);
+    let by_param = &records(&cluster, "by-param")[0];
+    assert_eq!(by_param.key.as_deref(), Some(&b"192.0.2.1"[..]));
+}
+
+#[test]
+fn a_renewed_subscription_is_the_same_one() {
+    let cluster = after("subscriptions");
+    assert_eq!(
+        values(&cluster, "renewed"),
+        [r#"{"jsonrpc":"2.0","method":"E_AFTER_RENEWALS"}"#]
+    );
+}
+
+#[test]
+fn a_malformed_socket_is_refused_and_does_no_harm() {
+    after("malformed_sockets");
+}
+
+#[test]
+fn who_raises_an_event_is_told_its_outcome() {
+    let cluster = after("event_status");
+    assert_eq!(values(&cluster, "status").len(), 1);
+}
+
+/// Runs a case of the host; what has become of its broker.
+fn after(case: &str) -> Cluster {
+    let cluster = Cluster::builder().start().unwrap();
+    for topic in [
+        "published",
+        "second",
+        "events",
+        "raw",
+        "by-call",
+        "renewed",
+        "status",
+    ] {
+        // One partition, so that the order is known.
+        cluster.create_topic(topic, 1);
+    }
+    let (host, module) = built();
+    let mut command = Command::new(host);
+    run(command.arg(module).args([case, &cluster.bootstrap()]));
+    cluster
+}
+
+fn records(cluster: &Cluster, topic: &str) -> Vec<Record> {
+    cluster.records(topic)
+}
+
+fn values(cluster: &Cluster, topic: &str) -> Vec<String> {
+    let values = records(cluster, topic).into_iter();
+    values.filter_map(|record| text(&record.value)).collect()
+}
+
+fn text(bytes: &Option<impl AsRef<[u8]>>) -> Option<String> {
+    let bytes = bytes.as_ref()?.as_ref();
+    Some(String::from_utf8(bytes.to_vec()).unwrap())
+}
+
+/// The host and the module, with AddressSanitizer watching both.
+fn built() -> &'static (PathBuf, PathBuf) {
+    static BUILT: OnceLock<(PathBuf, PathBuf)> = OnceLock::new();
+    BUILT.get_or_init(|| (build_host(), build_module()))
+}
+
+const CHECKED: &str = "-std=gnu11 -g -Wall -Wextra -Werror -pthread \
+                       -fsanitize=address,undefined -fno-sanitize-recover=all";
+
+fn build_host() -> PathBuf {
+    let host = scratch("host");
+    let folder = module_folder().join("testhost");
+    let mut compile = Command::new("gcc");
+    compile
+        .args(CHECKED.split_whitespace())
+        .args(["-rdynamic", "-o"])
+        .arg(&host)
+        .args(["host.c", "cases.c"].map(|source| folder.join(source)));
+    run(compile.arg("-ldl"));
+    host
+}
+
+/// As in a tree of OpenSIPS: below `modules/`, where `../../` has the headers of the core, all of
+/// which are one here.
+fn build_module() -> PathBuf {
+    let tree = scratch("tree");
+    let folder = tree.join("modules/event_kafka");
+    fs::create_dir_all(&folder).unwrap();
+    let core = module_folder().join("testhost/core.h");
+    let mut sources = Vec::new();
+    for entry in fs::read_dir(module_folder()).unwrap() {
+        let path = entry.unwrap().path();
+        let Some("c" | "h") = path.extension().and_then(|extension| extension.to_str()) else {
+            continue;
+        };
+        let copy = folder.join(path.file_name().unwrap());
+        let source = fs::read_to_string(&path).unwrap();
+        for header in source.lines().filter_map(core_header) {
+            let header = tree.join(header);
+            fs::create_dir_all(header.parent().unwrap()).unwrap();
+            fs::write(header, format!("#include \"{}\"\n", core.display())).unwrap();
+        }
+        fs::write(&copy, source).unwrap();
+        sources.extend((path.extension().unwrap() == "c").then_some(copy));
+    }
+    let module = scratch("event_kafka.so");
+    let mut compile = Command::new("gcc");
+    compile
+        .args(CHECKED.split_whitespace())
+        .args(["-shared", "-fPIC", "-DKAFKA_OPENSIPS=306", "-I"])
+        .args([env!("CARGO_MANIFEST_DIR"), "-o"])
+        .arg(&module)
+        .args(sources)
+        .arg(libraries().join("libevent_kafka.a"))
+        .args("-Wl,-Bsymbolic -Wl,--exclude-libs,ALL".split(' '));
+    run(compile.args(support::package_field("Libs.private").split_whitespace()));
+    module
+}
+
+/// The header of the core that a line includes.
+fn core_header(line: &str) -> Option<&str> {
+    let rest = line.trim_start().strip_prefix("#include \"../../")?;
+    rest.strip_suffix('"')
+}
+
+fn module_folder() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../opensips"))
+}

@@ -1,0 +1,93 @@
+/*
+ * The clusters of broker_id.
+ */
+#include <string.h>
+
+#include "module.h"
+#include "../../mem/mem.h"
+
+struct kafka_broker {
+	str id;                     /* as the report tells it */
+	event_kafka_socket_t socket;
+	struct kafka_broker *next;
+	char text[];                /* the whole parameter: "[id]brokers/topic?properties" */
+};
+
+/* In the order of the configuration. Filled before processes are forked, and never changed since. */
+static struct kafka_broker *brokers;
+
+/* Keeps the parameter: what is shared is made when all parameters are known. */
+int kafka_broker_param(modparam_t type, void *value)
+{
+	const char *text = value;
+	size_t size = strlen(text) + 1;
+	struct kafka_broker *broker, **last = &brokers;
+
+	(void)type;
+	broker = pkg_malloc(sizeof *broker + size);
+	if (!broker) {
+		LM_ERR("no pkg memory for a broker_id\n");
+		return -1;
+	}
+	memset(broker, 0, sizeof *broker);
+	memcpy(broker->text, text, size);
+	while (*last)
+		last = &(*last)->next;
+	*last = broker;
+	return 0;
+}
+
+/* Has the library look at all of them, so that one that is wrong is known at the start. */
+int kafka_define_brokers(void)
+{
+	struct kafka_broker *broker;
+	char why[KAFKA_TEXT_SIZE];
+
+	for (broker = brokers; broker; broker = broker->next) {
+		if (event_kafka_area_define(kafka_area, broker->text, &broker->socket,
+				why, sizeof why)) {
+			LM_ERR("modparam broker_id: %s\n", why);
+			return -1;
+		}
+		/* That there are brackets, the library has seen. */
+		broker->id.s = strchr(broker->text, '[') + 1;
+		broker->id.len = strchr(broker->id.s, ']') - broker->id.s;
+	}
+	return 0;
+}
+
+/* The id that a script gives: one that stands there is looked up at the start, one in a variable
+ * each time. */
+int kafka_broker_fixup(void **param)
+{
+	const str *id = *param;
+	struct kafka_broker *broker;
+
+	for (broker = brokers; broker; broker = broker->next) {
+		if (broker->id.len == id->len && !memcmp(broker->id.s, id->s, id->len)) {
+			*param = broker;
+			return 0;
+		}
+	}
+	LM_ERR("no broker_id has the id \"%.*s\"\n", id->len, id->s);
+	return E_CFG;
+}
+
+event_kafka_socket_t kafka_broker_socket(const struct kafka_broker *broker)
+{
+	return broker->socket;
+}
+
+/* Empty if it is none of broker_id. */
+str kafka_broker_id(event_kafka_socket_t socket)
+{
+	str none = { "", 0 };
+	const struct kafka_broker *broker;
+
+	for (broker = brokers; broker; broker = broker->next) {
+		if (broker->socket.slot == socket.slot
+				&& broker->socket.generation == socket.generation)
+			return broker->id;
+	}
+	return none;
+}

@@ -1,0 +1,61 @@
+/*
+ * What the files of the module use of each other: event_kafka.c has its tables, brokers.c the
+ * clusters of broker_id, publish.c the script function, evi.c the transport of events, reports.c
+ * what comes back, worker.c the process that speaks with Kafka.
+ */
+#ifndef KAFKA_MODULE_H
+#define KAFKA_MODULE_H
+
+#include "event_kafka.h"
+
+#include "compat.h"
+#include "../../evi/evi_transport.h"
+
+/* Room for what the library says about a failure. */
+#define KAFKA_TEXT_SIZE 512
+
+/* What all processes of this OpenSIPS share, made before they are forked. */
+extern event_kafka_area_t kafka_area;
+
+/* modparams: how long a publisher waits for room, and how long the end may take; both in ms. */
+extern int kafka_full_wait;
+extern int kafka_drain_time;
+
+/* A cluster and topic that scripts publish to. */
+struct kafka_broker;
+/* The name of a route that reports go to. */
+struct kafka_report_route;
+
+int kafka_broker_param(modparam_t type, void *value);
+int kafka_define_brokers(void);
+int kafka_broker_fixup(void **param);
+event_kafka_socket_t kafka_broker_socket(const struct kafka_broker *broker);
+str kafka_broker_id(event_kafka_socket_t socket);
+
+/* The route of a message in the library's sense: to whom its report goes, and so what its opaque is. */
+
+/* A struct kafka_report_route. Only failures go there if the socket says so. */
+#define KAFKA_SCRIPT_ROUTE 0u
+/* A struct kafka_event_status: whoever waits for it has to hear of each. */
+#define KAFKA_EVENT_STATUS (1u | EVENT_KAFKA_ROUTE_ALWAYS)
+
+/* Whom the outcome of an event is told. In shared memory, until it was told. */
+struct kafka_event_status {
+	evi_status_cb tell;
+	void *param;
+};
+
+int kafka_init_reports(void);
+int kafka_report_route_fixup(void **param);
+void kafka_run_reports(int sender, void *batch);
+
+int kafka_publish(struct sip_msg *msg, struct kafka_broker *broker, str *message, str *key,
+	struct kafka_report_route *route);
+void kafka_refused(const str *where, const char *why);
+
+int kafka_init_subscriptions(void);
+extern EXPORTED evi_export_t kafka_transport;
+
+void kafka_worker(int rank);
+
+#endif

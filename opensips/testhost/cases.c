@@ -1,0 +1,512 @@
+/*
+ * The cases. What the broker has to hold after them, the test says that runs them.
+ */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+#include "cases.h"
+#include "host.h"
+
+#define CHECK(what) \
+	do { \
+		if (!(what)) { \
+			fprintf(stderr, "%s:%d: not so: %s\n", __func__, __LINE__, #what); \
+			exit(1); \
+		} \
+	} while (0)
+
+#define SAYS(name, expected) \
+	do { \
+		const char *said = host_avp(name); \
+		if (strcmp(said, (expected))) { \
+			fprintf(stderr, "%s:%d: $avp(%s) is \"%s\", not \"%s\"\n", __func__, __LINE__, \
+				(name), said, (expected)); \
+			exit(1); \
+		} \
+	} while (0)
+
+/* A port where nobody listens. */
+#define DEAD "127.0.0.1:1"
+#define DEAD_ID "[dead]" DEAD "/nobody?t.message.timeout.ms=500&g.socket.timeout.ms=400"
+
+/* A text with the brokers for %s; it lasts until there were eight more. */
+static const char *with_brokers(const char *format)
+{
+	static char texts[8][256];
+	static unsigned int next;
+	char *text = texts[next++ % 8];
+
+	CHECK(snprintf(text, sizeof texts[0], format, host_bootstrap) < (int)sizeof texts[0]);
+	return text;
+}
+
+static void configure(const char *name, const char *value)
+{
+	CHECK(host_modparam(name, value) == 0);
+}
+
+static int publish(const char *id, const char *message, const char *key, const char *route)
+{
+	const char *const arguments[4] = { id, message, key, route };
+
+	return host_call("kafka_publish", arguments);
+}
+
+static int publish_by_variables(const char *id, const char *message)
+{
+	const char *const arguments[4] = { id, message, NULL, NULL };
+
+	return host_call_by_variables("kafka_publish", arguments);
+}
+
+static int reported, failed;
+
+static void count_report(struct sip_msg *msg)
+{
+	CHECK(is_dummy_sip_msg(msg) == 0);
+	reported++;
+	if (!strcmp(host_avp("kafka_status"), "-1"))
+		failed++;
+}
+
+static int expected;
+
+static int all_reported(void)
+{
+	return reported >= expected;
+}
+
+static void wait_for_reports(int count)
+{
+	expected = count;
+	CHECK(host_serve_until(all_reported));
+	CHECK(reported == count);
+}
+
+/* Raising */
+
+static evi_reply_sock *parse(const char *text)
+{
+	str socket = { (char *)text, strlen(text) };
+
+	return host_transport()->parse(socket);
+}
+
+/* A parameter with a number (text NULL) or a text. */
+static evi_param_t param(const char *name, const char *text, int len, int number)
+{
+	evi_param_t param;
+
+	memset(&param, 0, sizeof param);
+	param.flags = text ? EVI_STR_VAL : EVI_INT_VAL;
+	param.name.s = (char *)name;
+	param.name.len = name ? strlen(name) : 0;
+	if (text) {
+		param.val.s.s = (char *)text;
+		param.val.s.len = len;
+	} else {
+		param.val.n = number;
+	}
+	return param;
+}
+
+static int raise_for(struct sip_msg *msg, evi_reply_sock *sock, const char *name,
+	evi_param_t *all, int count, evi_async_ctx_t *async)
+{
+	evi_async_ctx_t none = { NULL, NULL };
+	evi_params_t params = { count ? all : NULL };
+	str event = { (char *)name, strlen(name) };
+	int i;
+
+	for (i = 0; i + 1 < count; i++)
+		all[i].next = &all[i + 1];
+	return host_transport()->raise(msg, &event, sock, &params, async ? async : &none);
+}
+
+#define TEXT(text) text, sizeof(text) - 1, 0
+
+/* Publishing */
+
+static void publishing(void)
+{
+	configure("broker_id", with_brokers("[k1]%s/published?g.linger.ms=1"));
+	configure("broker_id", with_brokers(" [second] %s/second"));
+	host_route("count", count_report);
+}
+
+static void without_key_and_route(void)
+{
+	CHECK(publish("k1", "alone", NULL, NULL) == 1);
+	CHECK(publish("k1", "keyed", "call", NULL) == 1);
+	CHECK(publish("k1", "routed", NULL, "count") == 1);
+	CHECK(publish("k1", "", "empty", "count") == 1);
+	CHECK(publish("k1", "empty key", "", "count") == 1);
+	CHECK(publish_by_variables("second", "elsewhere") == 1);
+	wait_for_reports(3);
+}
+
+static void nothing_else(struct sip_msg *msg)
+{
+	(void)msg;
+	SAYS("kafka_id", "k1");
+	SAYS("kafka_status", "0");
+	SAYS("kafka_key", "call");
+	SAYS("kafka_msg", "INVITE");
+	SAYS("kafka_topic", "published");
+	SAYS("kafka_error_code", "0");
+	SAYS("kafka_error", "(none)");
+	CHECK(strcmp(host_avp("kafka_partition"), "(none)"));
+	SAYS("kafka_offset", "0");
+	CHECK(atoi(host_avp("kafka_latency_ms")) >= 0);
+	CHECK(strcmp(host_avp("kafka_latency_ms"), "(none)"));
+	SAYS("other", "(none)");
+	reported++;
+}
+
+static void reports_have_all(void)
+{
+	long before;
+	int_str value = { .s = str_init("of the caller") };
+	const str name = str_init("other");
+	struct usr_avp *mine, **list = &mine, **others;
+	int id;
+
+	CHECK(parse_avp_spec(&name, &id) == 0);
+	mine = new_avp(AVP_VAL_STR, id, value);
+	others = set_avp_list(list);
+	host_route("all", nothing_else);
+	route_type = 64;
+	CHECK(publish("k1", "INVITE", "call", "all") == 1);
+	before = host_shm_pieces();
+	wait_for_reports(1);
+	/* As it was. */
+	SAYS("other", "of the caller");
+	CHECK(route_type == 64);
+	CHECK(host_shm_pieces() == before);
+	set_avp_list(others);
+}
+
+static void unknown_names(void)
+{
+	const char *const no_route[4] = { "k1", "x", NULL, "nowhere" };
+
+	CHECK(publish("k2", "x", NULL, NULL) == HOST_NO_START);
+	CHECK(publish("k", "x", NULL, NULL) == HOST_NO_START);
+	CHECK(publish_by_variables("k2", "x") == -1);
+	CHECK(publish_by_variables("", "x") == -1);
+	CHECK(host_call("kafka_publish", no_route) == HOST_NO_START);
+	CHECK(publish("k1", "known", NULL, "count") == 1);
+	wait_for_reports(1);
+}
+
+static void dying(void)
+{
+	configure("broker_id", DEAD_ID);
+	publishing();
+}
+
+static void what_failed(struct sip_msg *msg)
+{
+	(void)msg;
+	SAYS("kafka_id", "dead");
+	SAYS("kafka_status", "-1");
+	SAYS("kafka_msg", "lost");
+	SAYS("kafka_error_code", "-192");
+	CHECK(strcmp(host_avp("kafka_error"), "(none)"));
+	SAYS("kafka_offset", "(none)");
+	reported++;
+}
+
+static void failures_are_told(void)
+{
+	host_route("failed", what_failed);
+	CHECK(publish("dead", "lost", NULL, "failed") == 1);
+	wait_for_reports(1);
+}
+
+static void gone_route_is_survived(void)
+{
+	CHECK(publish("k1", "route goes", NULL, "count") == 1);
+	CHECK(publish("k1", "route stays", NULL, "count") == 1);
+	host_no_routes();
+	host_route("another", count_report);
+	/* Both reports are for a route that is not there; this one is, and comes last. */
+	CHECK(publish("k1", "route came", NULL, "another") == 1);
+	wait_for_reports(1);
+}
+
+/* Refusals */
+
+static void small(void)
+{
+	configure("broker_id",
+		"[small]" DEAD "/nobody?g.queue.buffering.max.messages=100&t.message.timeout.ms=3000");
+	configure("lane_size", "4096");
+	host_route("count", count_report);
+}
+
+static void full_is_refused(void)
+{
+	char message[1000];
+	int i, taken = 0, refused = 0;
+
+	memset(message, 'x', sizeof message - 1);
+	message[sizeof message - 1] = '\0';
+	for (i = 0; i < 20000; i++) {
+		int result = publish("small", message, NULL, "count");
+
+		CHECK(result == 1 || result == -1);
+		taken += result == 1;
+		refused += result == -1;
+	}
+	CHECK(taken > 0 && refused > 0);
+	wait_for_reports(taken);
+	CHECK(failed == taken);
+}
+
+static void only_failures(void)
+{
+	configure("broker_id", with_brokers("[k1]%s/published?g.delivery.report.only.error=true"));
+	configure("broker_id", DEAD_ID "&g.delivery.report.only.error=true");
+	host_route("count", count_report);
+}
+
+static int delivered_events;
+
+static void count_delivered(void *param, enum evi_status status)
+{
+	CHECK(!param && status == EVI_STATUS_SUCCESS);
+	delivered_events++;
+}
+
+static int all_events_told(void)
+{
+	return delivered_events == 100;
+}
+
+static void only_failures_are_reported(void)
+{
+	evi_reply_sock *sock = parse(with_brokers("%s/status?g.delivery.report.only.error=true"));
+	evi_async_ctx_t async = { count_delivered, NULL };
+	long pieces = host_shm_pieces();
+	int i;
+
+	CHECK(sock);
+	for (i = 0; i < 100; i++) {
+		CHECK(publish("k1", "delivered", NULL, "count") == 1);
+		CHECK(raise_for(NULL, sock, "E_TOLD", NULL, 0, &async) == 0);
+	}
+	CHECK(host_serve_until(all_events_told));
+	CHECK(publish("dead", "lost", NULL, "count") == 1);
+	wait_for_reports(1);
+	CHECK(failed == 1);
+	CHECK(host_shm_pieces() == pieces + 1);
+}
+
+/* Lifecycle */
+
+#define BURST 20000
+
+static void burst_before_the_end(void)
+{
+	char message[32];
+	int i;
+
+	for (i = 0; i < BURST; i++) {
+		snprintf(message, sizeof message, "%d", i);
+		while (publish("k1", message, NULL, NULL) != 1)
+			usleep(100);
+	}
+}
+
+static void reports_that_nobody_takes(void)
+{
+	int i;
+
+	for (i = 0; i < BURST; i++) {
+		while (publish("k1", "reported", NULL, "count") != 1)
+			usleep(100);
+	}
+}
+
+static void stray_sigterm_is_ignored(void)
+{
+	CHECK(kill(host_module_process(), SIGTERM) == 0);
+	CHECK(publish("k1", "after SIGTERM", NULL, "count") == 1);
+	wait_for_reports(1);
+}
+
+static void another_process(void)
+{
+	CHECK(publish("k1", "of another process", NULL, NULL) == 1);
+}
+
+static void many_processes(void)
+{
+	int i;
+
+	for (i = 0; i < 200; i++)
+		CHECK(host_in_process(another_process) == 0);
+}
+
+static void wrong_broker(void)
+{
+	configure("broker_id", "[k1]127.0.0.1:9092/t?t.acks=99999");
+}
+
+static void same_id(void)
+{
+	configure("broker_id", "[k1]127.0.0.1:9092/t");
+	configure("broker_id", "[k1]127.0.0.1:9092/t");
+}
+
+/* Events */
+
+static void payloads(void)
+{
+	evi_reply_sock *sock = parse(with_brokers("%s/events?g.linger.ms=0"));
+	evi_reply_sock *raw = parse(with_brokers("%s/raw?payload=raw"));
+	evi_param_t positional[] = { param(NULL, TEXT("first")), param(NULL, NULL, 0, 42),
+		param(NULL, TEXT("third")) };
+	evi_param_t named[] = { param("n1", TEXT("q\"uo\\te/ sl")),
+		param("n2", NULL, 0, 2147483647), param("n3", NULL, 0, -7) };
+	evi_param_t pike[] = { param("ip", TEXT("127.0.0.1")) };
+	evi_param_t twice[] = { param("k\"ey", NULL, 0, 0), param("dup", TEXT("")),
+		param("dup", TEXT("x")) };
+	evi_param_t controls[] = { param(NULL, TEXT("é€😀\t\n\r\b\f\001\037\177/")) };
+	evi_param_t broken[] = { param("body", TEXT("inv \xff\xfe bytes")),
+		param("nul", TEXT("nul \0 after")) };
+	evi_param_t none[] = { param("none", NULL, 0, 0) };
+	evi_param_t many[100];
+	int i;
+
+	CHECK(sock && raw);
+	none[0].flags = EVI_STR_VAL;
+	CHECK(raise_for(NULL, sock, "E_C0", NULL, 0, NULL) == 0);
+	CHECK(raise_for(NULL, sock, "E_C0", positional, 3, NULL) == 0);
+	CHECK(raise_for(NULL, sock, "E_C0", named, 3, NULL) == 0);
+	CHECK(raise_for(NULL, sock, "E_PIKE_BLOCKED", pike, 1, NULL) == 0);
+	CHECK(raise_for(NULL, sock, "E_C0", twice, 3, NULL) == 0);
+	CHECK(raise_for(NULL, sock, "E_C0", controls, 1, NULL) == 0);
+	CHECK(raise_for(NULL, sock, "E_C0", broken, 2, NULL) == 0);
+	CHECK(raise_for(NULL, raw, "E_C0", broken, 2, NULL) == 0);
+	CHECK(raise_for(NULL, sock, "E_C0", none, 1, NULL) == 0);
+	for (i = 0; i < 100; i++)
+		many[i] = param(NULL, NULL, 0, i);
+	CHECK(raise_for(NULL, sock, "E_MANY", many, 100, NULL) == 0);
+}
+
+static void keys(void)
+{
+	evi_reply_sock *by_call = parse(with_brokers("%s/by-call?key=callid"));
+	evi_reply_sock *by_param = parse(with_brokers("%s/by-param?key=param:ip"));
+	evi_param_t ip[] = { param("ip", TEXT("192.0.2.1")) };
+	struct sip_msg *dummy = get_dummy_sip_msg();
+
+	CHECK(by_call && by_param);
+	CHECK(raise_for(host_message(), by_call, "E_CALL", NULL, 0, NULL) == 0);
+	CHECK(raise_for(NULL, by_call, "E_NO_CALL", NULL, 0, NULL) == 0);
+	CHECK(raise_for(dummy, by_call, "E_DUMMY", NULL, 0, NULL) == 0);
+	CHECK(raise_for(NULL, by_param, "E_IP", ip, 1, NULL) == 0);
+	release_dummy_sip_msg(dummy);
+}
+
+static void subscriptions(void)
+{
+	const evi_export_t *kafka = host_transport();
+	evi_reply_sock *first = parse(with_brokers("%s/renewed?g.linger.ms=0&t.acks=all"));
+	evi_reply_sock *same, *other;
+	str shown;
+	long pieces;
+	int i;
+
+	CHECK(first && first->flags & EVI_ASYNC_STATUS && first->flags & EVI_EXPIRE);
+	shown = kafka->print(first);
+	CHECK(shown.len && !memchr(shown.s, '?', shown.len));
+	pieces = host_shm_pieces();
+	for (i = 0; i < 1000; i++) {
+		/* What a renewal is to the core: what it parses is the same, and is freed. */
+		same = parse(with_brokers("%s/renewed?t.acks=-1&g.linger.ms=0"));
+		CHECK(same && kafka->match(same, first) && kafka->match(first, same));
+		kafka->free(same);
+	}
+	other = parse(with_brokers("%s/renewed?g.linger.ms=1&t.acks=all"));
+	CHECK(other && !kafka->match(other, first));
+	kafka->free(other);
+	CHECK(host_shm_pieces() == pieces);
+	CHECK(raise_for(NULL, first, "E_AFTER_RENEWALS", NULL, 0, NULL) == 0);
+	kafka->free(first);
+	CHECK(host_shm_pieces() == pieces - 2);
+}
+
+static void malformed_sockets(void)
+{
+	static const char *const wrong[] = { "host:9/", "host:9/t?", "host:9/a/b", "SSL://host/t",
+		"host:9", "/", "?", "", "host:9/t?g.linger.ms", "host:9/t?nonsense=1", "host:9/t?=b",
+		"host:9/t?t.acks=99999", "host:70000/t", "host:9/a b" };
+	str nothing = { "and what follows it in memory", -1 };
+	long pieces = host_shm_pieces();
+	size_t i;
+
+	for (i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		if (parse(wrong[i])) {
+			fprintf(stderr, "%s was taken\n", wrong[i]);
+			exit(1);
+		}
+	}
+	CHECK(!host_transport()->parse(nothing));
+	CHECK(host_shm_pieces() == pieces);
+}
+
+static int told[2];
+
+static void tell(void *param, enum evi_status status)
+{
+	CHECK(*(int *)param == 7);
+	told[status == EVI_STATUS_SUCCESS]++;
+}
+
+static int both_told(void)
+{
+	return told[0] && told[1];
+}
+
+static void event_status(void)
+{
+	evi_reply_sock *alive = parse(with_brokers("%s/status"));
+	evi_reply_sock *dead = parse(DEAD "/nobody?t.message.timeout.ms=500&g.socket.timeout.ms=400");
+	int seven = 7;
+	evi_async_ctx_t async = { tell, &seven };
+	long pieces = host_shm_pieces();
+
+	CHECK(alive && dead);
+	CHECK(raise_for(NULL, alive, "E_DELIVERED", NULL, 0, &async) == 0);
+	CHECK(raise_for(NULL, dead, "E_LOST", NULL, 0, &async) == 0);
+	CHECK(host_serve_until(both_told));
+	CHECK(told[0] == 1 && told[1] == 1);
+	CHECK(host_shm_pieces() == pieces);
+}
+
+const struct host_case host_cases[] = {
+	{ "without_key_and_route", publishing, without_key_and_route, 1 },
+	{ "reports_have_all", publishing, reports_have_all, 1 },
+	{ "unknown_names", publishing, unknown_names, 1 },
+	{ "failures_are_told", dying, failures_are_told, 1 },
+	{ "gone_route_is_survived", publishing, gone_route_is_survived, 1 },
+	{ "full_is_refused", small, full_is_refused, 1 },
+	{ "only_failures_are_reported", only_failures, only_failures_are_reported, 1 },
+	{ "burst_before_the_end", publishing, burst_before_the_end, 1 },
+	{ "reports_that_nobody_takes", publishing, reports_that_nobody_takes, 1 },
+	{ "stray_sigterm_is_ignored", publishing, stray_sigterm_is_ignored, 1 },
+	{ "many_processes", publishing, many_processes, 1 },
+	{ "wrong_broker", wrong_broker, NULL, 0 },
+	{ "same_id", same_id, NULL, 0 },
+	{ "payloads", NULL, payloads, 1 },
+	{ "keys", NULL, keys, 1 },
+	{ "subscriptions", NULL, subscriptions, 1 },
+	{ "malformed_sockets", NULL, malformed_sockets, 1 },
+	{ "event_status", NULL, event_status, 1 },
+	{ NULL, NULL, NULL, 0 },
+};

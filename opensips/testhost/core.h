@@ -1,0 +1,236 @@
+/*
+ * What the module uses of OpenSIPS, declared anew: the names are OpenSIPS', and things have no more
+ * parts than the module looks at. host.c defines them, so that the module runs without OpenSIPS.
+ */
+#ifndef TESTHOST_CORE_H
+#define TESTHOST_CORE_H
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+	char *s;
+	int len;
+} str;
+
+#define str_init(literal) { (literal), sizeof(literal) - 1 }
+
+#define E_OUT_OF_MEM (-2)
+#define E_CFG (-6)
+
+/* The log */
+
+void host_log(const char *level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#define LM_ERR(...) host_log("ERROR", __VA_ARGS__)
+#define LM_WARN(...) host_log("WARNING", __VA_ARGS__)
+#define LM_NOTICE(...) host_log("NOTICE", __VA_ARGS__)
+#define LM_INFO(...) host_log("INFO", __VA_ARGS__)
+#define LM_DBG(...) host_log("DBG", __VA_ARGS__)
+
+void suppress_proc_log_event(void);
+
+/* Memory: of a process, and of all */
+
+#define pkg_malloc(size) malloc(size)
+#define pkg_free(start) free(start)
+void *shm_malloc(unsigned long size);
+void shm_free(void *start);
+
+typedef volatile int gen_lock_t;
+
+gen_lock_t *lock_init(gen_lock_t *lock);
+void lock_get(gen_lock_t *lock);
+void lock_release(gen_lock_t *lock);
+
+/* States and processes */
+
+enum sr_core_states { STATE_RUNNING, STATE_TERMINATING };
+
+enum sr_core_states sr_get_core_status(void);
+
+typedef void (ipc_rpc_f)(int sender, void *param);
+
+int ipc_dispatch_rpc(ipc_rpc_f *function, void *param);
+
+/* Messages */
+
+struct hdr_field {
+	str body;
+};
+
+struct sip_msg {
+	struct hdr_field *callid;
+	/* What becomes of callid when the headers are parsed; for the host alone. */
+	struct hdr_field *unparsed_callid;
+	int is_dummy;
+};
+
+#define HDR_CALLID_F 1
+
+int parse_headers(struct sip_msg *msg, int wanted, int next);
+struct sip_msg *get_dummy_sip_msg(void);
+void release_dummy_sip_msg(struct sip_msg *msg);
+int is_dummy_sip_msg(struct sip_msg *msg);
+
+/* Routes */
+
+struct script_route {
+	char *name;
+	void (*run)(struct sip_msg *msg);
+};
+
+#define RT_NO 8
+#define REQUEST_ROUTE 1
+#define ALL_ROUTES 0xff
+
+struct os_script_routes {
+	/* From 1. */
+	struct script_route request[RT_NO];
+};
+
+extern struct os_script_routes *sroutes;
+extern int route_type;
+
+#define set_route_type(new_type) (route_type = (new_type))
+#define swap_route_type(before, new_type) ((before) = route_type, route_type = (new_type))
+
+int get_script_route_ID_by_name_str(str *name, struct script_route *routes, int size);
+int run_top_route(struct script_route route, struct sip_msg *msg);
+
+/* Variables of scripts */
+
+typedef union {
+	int n;
+	str s;
+} int_str;
+
+struct usr_avp {
+	int id;
+	unsigned short flags;
+	struct usr_avp *next;
+	int_str value;
+};
+
+#define AVP_VAL_STR 2
+
+int parse_avp_spec(const str *name, int *id);
+struct usr_avp *new_avp(unsigned short flags, int id, int_str value);
+struct usr_avp **set_avp_list(struct usr_avp **list);
+void destroy_avp_list(struct usr_avp **list);
+
+/* Events */
+
+#define EVI_ADDRESS 2
+#define EVI_PARAMS 16
+#define EVI_EXPIRE 256
+#define EVI_ASYNC_STATUS 1024
+
+#define EVI_INT_VAL 1
+#define EVI_STR_VAL 2
+
+typedef struct evi_param {
+	int flags;
+	union {
+		int n;
+		str s;
+	} val;
+	str name;
+	struct evi_param *next;
+} evi_param_t;
+
+typedef struct {
+	evi_param_t *first;
+} evi_params_t;
+
+typedef struct {
+	unsigned int flags;
+	str address;
+	void *params;
+} evi_reply_sock;
+
+enum evi_status { EVI_STATUS_FAIL = -1, EVI_STATUS_SUCCESS };
+
+typedef void (*evi_status_cb)(void *param, enum evi_status status);
+
+typedef struct {
+	evi_status_cb status_cb;
+	void *cb_param;
+} evi_async_ctx_t;
+
+typedef struct {
+	str proto;
+	int (*raise)(struct sip_msg *msg, str *event, evi_reply_sock *sock, evi_params_t *params,
+		evi_async_ctx_t *async);
+	evi_reply_sock *(*parse)(str text);
+	int (*match)(evi_reply_sock *one, evi_reply_sock *other);
+	void (*free)(evi_reply_sock *sock);
+	str (*print)(evi_reply_sock *sock);
+	unsigned int flags;
+} evi_export_t;
+
+int register_event_mod(const evi_export_t *transport);
+
+/* Modules */
+
+typedef unsigned int modparam_t;
+
+#define STR_PARAM 1u
+#define INT_PARAM 2u
+#define USE_FUNC_PARAM (1u << 31)
+
+typedef struct {
+	const char *name;
+	modparam_t type;
+	void *param_pointer;
+} param_export_t;
+
+#define CMD_PARAM_STR 2
+#define CMD_PARAM_OPT 16
+#define CMD_PARAM_STATIC 128
+#define MAX_CMD_PARAMS 8
+
+typedef int (*cmd_function)(struct sip_msg *, void *, void *, void *, void *);
+
+struct cmd_param {
+	int flags;
+	int (*fixup)(void **param);
+	int (*free_fixup)(void **param);
+};
+
+typedef struct {
+	const char *name;
+	cmd_function function;
+	struct cmd_param params[MAX_CMD_PARAMS + 1];
+	int flags;
+} cmd_export_t;
+
+typedef struct {
+	const char *name;
+	int (*pre_fork_function)(void);
+	int (*post_fork_function)(void);
+	void (*function)(int rank);
+	unsigned int no;
+	unsigned int flags;
+} proc_export_t;
+
+enum module_type { MOD_TYPE_DEFAULT };
+
+#define MODULE_VERSION "testhost"
+#define DEFAULT_DLFLAGS 0
+
+struct module_exports {
+	const char *name;
+	enum module_type type;
+	const char *version;
+	unsigned int dlflags;
+	const cmd_export_t *cmds;
+	const param_export_t *params;
+	const proc_export_t *procs;
+	int (*init_f)(void);
+	void (*destroy_f)(void);
+};
+
+#endif

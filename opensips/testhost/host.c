@@ -1,0 +1,541 @@
+/*
+ * What core.h declares, and the host around it. It is as strict as OpenSIPS: memory that is freed
+ * twice ends the process at once.
+ */
+#define _GNU_SOURCE
+#include <assert.h>
+#include <dlfcn.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cases.h"
+#include "host.h"
+
+#define SHM_SIZE (512ul << 20)
+#define MOST_AVPS 64
+/* As OpenSIPS: then what has not ended is killed. */
+#define END_MS 5000
+#define PATIENCE_MS 30000
+
+/* What all processes have in common. */
+static struct shared {
+	gen_lock_t lock;
+	size_t used;
+	long pieces;
+	volatile enum sr_core_states state;
+	_Alignas(16) char memory[];
+} *shared;
+
+/* Before each piece of shared memory. */
+struct piece {
+	unsigned long magic, size;
+};
+
+#define IN_USE 0x70696563656f6eul
+#define FREED 0x66726565642121ul
+
+static struct module_exports *module;
+static const evi_export_t *transport;
+static struct os_script_routes all_routes;
+static int ipc[2];
+static pid_t module_process = -1;
+static char call_id_text[] = "call-1@testhost", dummy_text[] = "dummy-1";
+static struct hdr_field call_id = { str_init(call_id_text) };
+static struct hdr_field dummy_call_id = { str_init(dummy_text) };
+static char avp_names[MOST_AVPS][32];
+static struct usr_avp *no_avps, **avps = &no_avps;
+
+struct os_script_routes *sroutes = &all_routes;
+int route_type;
+
+/* The log */
+
+void host_log(const char *level, const char *format, ...)
+{
+	char line[2048];
+	int size = snprintf(line, sizeof line, "[%d] %s:", (int)getpid(), level);
+	va_list arguments;
+
+	va_start(arguments, format);
+	size += vsnprintf(line + size, sizeof line - size, format, arguments);
+	va_end(arguments);
+	if (size > (int)sizeof line)
+		size = sizeof line;
+	/* In one piece, whoever else writes. */
+	if (write(2, line, size) < 0)
+		abort();
+}
+
+void suppress_proc_log_event(void)
+{
+}
+
+/* Memory */
+
+gen_lock_t *lock_init(gen_lock_t *lock)
+{
+	*lock = 0;
+	return lock;
+}
+
+void lock_get(gen_lock_t *lock)
+{
+	while (__sync_lock_test_and_set(lock, 1))
+		sched_yield();
+}
+
+void lock_release(gen_lock_t *lock)
+{
+	__sync_lock_release(lock);
+}
+
+/* Never gives a piece out twice, so that whoever uses a freed one is seen. */
+void *shm_malloc(unsigned long size)
+{
+	struct piece *piece = NULL;
+	size_t needed = sizeof *piece + ((size + 15) & ~15ul);
+
+	lock_get(&shared->lock);
+	if (shared->used + needed <= SHM_SIZE) {
+		piece = (struct piece *)(shared->memory + shared->used);
+		shared->used += needed;
+		shared->pieces++;
+		piece->magic = IN_USE;
+		piece->size = size;
+	}
+	lock_release(&shared->lock);
+	return piece ? memset(piece + 1, 0x55, size) : NULL;
+}
+
+void shm_free(void *start)
+{
+	struct piece *piece = (struct piece *)start - 1;
+
+	if (piece->magic != IN_USE) {
+		host_log("CRITICAL", "shm_free: %p is %s\n", start,
+			piece->magic == FREED ? "freed already" : "no piece of shared memory");
+		abort();
+	}
+	memset(start, 0xaa, piece->size);
+	piece->magic = FREED;
+	lock_get(&shared->lock);
+	shared->pieces--;
+	lock_release(&shared->lock);
+}
+
+long host_shm_pieces(void)
+{
+	return shared->pieces;
+}
+
+/* States and processes */
+
+enum sr_core_states sr_get_core_status(void)
+{
+	return shared->state;
+}
+
+struct job {
+	ipc_rpc_f *function;
+	void *param;
+};
+
+int ipc_dispatch_rpc(ipc_rpc_f *function, void *param)
+{
+	struct job job = { function, param };
+
+	return write(ipc[1], &job, sizeof job) == sizeof job ? 0 : -1;
+}
+
+static long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int host_serve_until(int (*is_enough)(void))
+{
+	long deadline = now_ms() + PATIENCE_MS, left;
+	struct pollfd readable = { .fd = ipc[0], .events = POLLIN };
+	struct job job;
+
+	while (!is_enough()) {
+		left = deadline - now_ms();
+		if (left <= 0)
+			return 0;
+		if (poll(&readable, 1, left < 10 ? left : 10) <= 0)
+			continue;
+		if (read(ipc[0], &job, sizeof job) == sizeof job)
+			job.function(0, job.param);
+	}
+	return 1;
+}
+
+static int end_of(pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) != pid)
+		return -1;
+	return status;
+}
+
+int host_in_process(void (*run)(void))
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		run();
+		exit(0);
+	}
+	return end_of(pid);
+}
+
+int host_module_process(void)
+{
+	return module_process;
+}
+
+/* Messages */
+
+int parse_headers(struct sip_msg *msg, int wanted, int next)
+{
+	(void)wanted;
+	(void)next;
+	msg->callid = msg->unparsed_callid;
+	return 0;
+}
+
+struct sip_msg *host_message(void)
+{
+	static struct sip_msg msg;
+
+	msg = (struct sip_msg){ .unparsed_callid = &call_id };
+	return &msg;
+}
+
+struct sip_msg *get_dummy_sip_msg(void)
+{
+	struct sip_msg *msg = calloc(1, sizeof *msg);
+
+	if (msg) {
+		msg->unparsed_callid = &dummy_call_id;
+		msg->is_dummy = 1;
+	}
+	return msg;
+}
+
+void release_dummy_sip_msg(struct sip_msg *msg)
+{
+	assert(msg->is_dummy);
+	free(msg);
+}
+
+int is_dummy_sip_msg(struct sip_msg *msg)
+{
+	return msg && msg->is_dummy ? 0 : -1;
+}
+
+/* Routes */
+
+int get_script_route_ID_by_name_str(str *name, struct script_route *routes, int size)
+{
+	int i;
+
+	for (i = 1; i < size && routes[i].name; i++) {
+		if ((int)strlen(routes[i].name) == name->len
+				&& !strncmp(routes[i].name, name->s, name->len))
+			return i;
+	}
+	return -1;
+}
+
+int run_top_route(struct script_route route, struct sip_msg *msg)
+{
+	assert(route_type == REQUEST_ROUTE);
+	route.run(msg);
+	return 1;
+}
+
+void host_route(const char *name, void (*run)(struct sip_msg *msg))
+{
+	int i;
+
+	for (i = 1; i < RT_NO; i++) {
+		struct script_route *route = &all_routes.request[i];
+
+		if (route->name && strcmp(route->name, name))
+			continue;
+		route->name = (char *)name;
+		route->run = run;
+		return;
+	}
+	abort();
+}
+
+void host_no_routes(void)
+{
+	memset(&all_routes, 0, sizeof all_routes);
+}
+
+/* Variables of scripts */
+
+int parse_avp_spec(const str *name, int *id)
+{
+	int i;
+
+	for (i = 0; i < MOST_AVPS; i++) {
+		if (!avp_names[i][0])
+			snprintf(avp_names[i], sizeof avp_names[i], "%.*s", name->len, name->s);
+		if (!strncmp(avp_names[i], name->s, name->len) && !avp_names[i][name->len]) {
+			*id = i + 1;
+			return 0;
+		}
+	}
+	return -1;
+}
+
+struct usr_avp *new_avp(unsigned short flags, int id, int_str value)
+{
+	size_t size = flags & AVP_VAL_STR ? value.s.len : 0;
+	struct usr_avp *avp;
+
+	assert(id > 0);
+	avp = shm_malloc(sizeof *avp + size);
+	if (!avp)
+		return NULL;
+	*avp = (struct usr_avp){ .id = id, .flags = flags, .value = value };
+	if (flags & AVP_VAL_STR) {
+		avp->value.s.s = (char *)(avp + 1);
+		memcpy(avp->value.s.s, value.s.s, size);
+	}
+	return avp;
+}
+
+struct usr_avp **set_avp_list(struct usr_avp **list)
+{
+	struct usr_avp **before = avps;
+
+	avps = list;
+	return before;
+}
+
+void destroy_avp_list(struct usr_avp **list)
+{
+	struct usr_avp *avp, *next;
+
+	for (avp = *list; avp; avp = next) {
+		next = avp->next;
+		shm_free(avp);
+	}
+	*list = NULL;
+}
+
+const char *host_avp(const char *name)
+{
+	static char text[4096];
+	struct usr_avp *avp;
+
+	for (avp = *avps; avp; avp = avp->next) {
+		if (strcmp(avp_names[avp->id - 1], name))
+			continue;
+		if (avp->flags & AVP_VAL_STR)
+			snprintf(text, sizeof text, "%.*s", avp->value.s.len, avp->value.s.s);
+		else
+			snprintf(text, sizeof text, "%d", avp->value.n);
+		return text;
+	}
+	return "(none)";
+}
+
+/* Events */
+
+int register_event_mod(const evi_export_t *registered)
+{
+	transport = registered;
+	return 0;
+}
+
+const evi_export_t *host_transport(void)
+{
+	return transport;
+}
+
+/* Modules */
+
+int host_modparam(const char *name, const char *value)
+{
+	const param_export_t *param;
+
+	for (param = module->params; param->name; param++) {
+		if (strcmp(param->name, name))
+			continue;
+		if (param->type & USE_FUNC_PARAM) {
+			int (*set)(modparam_t, void *);
+
+			memcpy(&set, &param->param_pointer, sizeof set);
+			return set(STR_PARAM, (void *)value);
+		}
+		assert(param->type == INT_PARAM);
+		*(int *)param->param_pointer = atoi(value);
+		return 0;
+	}
+	return -1;
+}
+
+/* Literal arguments that a fixup leaves as they are stay texts, as in OpenSIPS. */
+static int call(const char *function, const char *const arguments[4], int fixed_each_time)
+{
+	const cmd_export_t *command = module->cmds;
+	str texts[4];
+	void *values[4] = { NULL };
+	int i;
+
+	while (command->name && strcmp(command->name, function))
+		command++;
+	assert(command->name);
+	for (i = 0; i < 4; i++) {
+		const struct cmd_param *param = &command->params[i];
+
+		if (!arguments[i]) {
+			assert(param->flags == 0 || param->flags & CMD_PARAM_OPT);
+			continue;
+		}
+		texts[i].s = (char *)arguments[i];
+		texts[i].len = strlen(arguments[i]);
+		values[i] = &texts[i];
+		if (param->fixup && param->fixup(&values[i]) < 0)
+			return fixed_each_time && !(param->flags & CMD_PARAM_STATIC) ? -1 : HOST_NO_START;
+	}
+	return command->function(host_message(), values[0], values[1], values[2], values[3]);
+}
+
+int host_call(const char *function, const char *const arguments[4])
+{
+	return call(function, arguments, 0);
+}
+
+int host_call_by_variables(const char *function, const char *const arguments[4])
+{
+	return call(function, arguments, 1);
+}
+
+/* The life of a host */
+
+static void load(const char *file)
+{
+	void *loaded = dlopen(file, RTLD_NOW);
+
+	if (!loaded) {
+		fprintf(stderr, "%s\n", dlerror());
+		exit(2);
+	}
+	module = dlsym(loaded, "exports");
+	assert(module && !strcmp(module->name, "event_kafka"));
+}
+
+/* The core's: SIGTERM counts only while it ends. */
+static void on_term(int signal)
+{
+	(void)signal;
+	if (shared->state == STATE_TERMINATING)
+		_exit(0);
+}
+
+static void start_module_process(void)
+{
+	const proc_export_t *process = module->procs;
+
+	assert(process->no == 1 && process->flags == 0);
+	module_process = fork();
+	if (module_process == 0) {
+		process->function(0);
+		exit(0);
+	}
+}
+
+static int has_ended(pid_t pid, int *status)
+{
+	return waitpid(pid, status, WNOHANG) == pid;
+}
+
+/* As OpenSIPS: SIGTERM, and SIGKILL for what has not ended in time. Whether all went well. */
+static int end(void)
+{
+	long deadline = now_ms() + END_MS;
+	int status;
+
+	shared->state = STATE_TERMINATING;
+	kill(module_process, SIGTERM);
+	while (!has_ended(module_process, &status)) {
+		if (now_ms() > deadline) {
+			kill(module_process, SIGKILL);
+			end_of(module_process);
+			fprintf(stderr, "the process of the module did not end in time\n");
+			return 0;
+		}
+		usleep(1000);
+	}
+	if (module->destroy_f)
+		module->destroy_f();
+	if (status)
+		fprintf(stderr, "the process of the module ended with %#x\n", status);
+	return status == 0;
+}
+
+static int run(const struct host_case *what)
+{
+	int status;
+
+	if (what->configure)
+		what->configure();
+	if (module->init_f() < 0)
+		return what->starts ? 0 : 1;
+	if (!what->starts) {
+		fprintf(stderr, "it started, and should not have\n");
+		return 0;
+	}
+	start_module_process();
+	status = host_in_process(what->run);
+	if (status)
+		fprintf(stderr, "the process of %s ended with %#x\n", what->name, status);
+	return end() && status == 0;
+}
+
+const char *host_bootstrap;
+
+/* With nothing but the module: lists the cases. With a case and brokers: runs it. */
+int main(int count, char **arguments)
+{
+	const struct host_case *what;
+
+	if (count == 2) {
+		for (what = host_cases; what->name; what++)
+			puts(what->name);
+		return 0;
+	}
+	if (count != 4)
+		return 2;
+	host_bootstrap = arguments[3];
+	shared = mmap(NULL, sizeof *shared + SHM_SIZE, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (shared == MAP_FAILED || pipe(ipc) < 0)
+		return 2;
+	signal(SIGTERM, on_term);
+	signal(SIGPIPE, SIG_IGN);
+	load(arguments[1]);
+	for (what = host_cases; what->name; what++) {
+		if (!strcmp(what->name, arguments[2]))
+			return run(what) ? 0 : 1;
+	}
+	return 2;
+}

@@ -1,0 +1,48 @@
+/*
+ * A host for the module: loads it, and has the processes that OpenSIPS would have.
+ */
+#ifndef TESTHOST_HOST_H
+#define TESTHOST_HOST_H
+
+#include "core.h"
+
+/* Sets a parameter of the module, before it is initialised; fails where OpenSIPS would not start. */
+int host_modparam(const char *name, const char *value);
+
+/* Adds a route, or changes it. */
+void host_route(const char *name, void (*run)(struct sip_msg *msg));
+
+/* Calls a function of the module as a script does that has texts as arguments, which are fixed up
+ * once; NULL: none is given. -1000: OpenSIPS would not start with that. */
+int host_call(const char *function, const char *const arguments[4]);
+
+/* As host_call, but what is given is in variables. */
+int host_call_by_variables(const char *function, const char *const arguments[4]);
+
+#define HOST_NO_START (-1000)
+
+/* The transport that the module has registered. */
+const evi_export_t *host_transport(void);
+
+/* Runs what was dispatched, in this process, until it is enough or 30 s are over; whether it was. */
+int host_serve_until(int (*is_enough)(void));
+
+/* A process that runs a function and ends; how it ended. */
+int host_in_process(void (*run)(void));
+
+/* The text of a variable in the list of now, or "(none)". */
+const char *host_avp(const char *name);
+
+/* How many pieces of shared memory are in use. */
+long host_shm_pieces(void);
+
+/* The process of the module. */
+int host_module_process(void);
+
+/* A SIP message, with a Call-ID. */
+struct sip_msg *host_message(void);
+
+/* As if a script without routes had been loaded anew. */
+void host_no_routes(void);
+
+#endif

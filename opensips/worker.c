@@ -1,0 +1,182 @@
+/*
+ * The process that speaks with Kafka. It takes no part in the core's IPC: that would end it without a
+ * word, with messages in its hands. So it is told to end by SIGTERM, and has a loop of its own.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "module.h"
+#include "../../ipc.h"
+
+/* What wakes the worker. */
+enum wake { WAKE_SIGNAL, WAKE_BATCH, WAKE_LOG, WAKES };
+
+/* So many lines of the library's log are passed on in a second, whatever their level; what follows is
+ * counted. */
+#define LINES_IN_A_SECOND 50
+
+/* How long a job waits that could not be dispatched. */
+#define RETRY_MS 100
+
+static event_kafka_worker_t worker;
+
+/* A batch that could not be dispatched so far, or 0. */
+static uint64_t undispatched;
+
+/* Signals come by a descriptor, so that none interrupts the library; but for those of crashes, which
+ * the core handles. -1: it cannot be. */
+static int signals_by_descriptor(void)
+{
+	static const int crashes[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
+	sigset_t blocked, wanted;
+	size_t i;
+
+	sigfillset(&blocked);
+	for (i = 0; i < sizeof crashes / sizeof *crashes; i++)
+		sigdelset(&blocked, crashes[i]);
+	sigemptyset(&wanted);
+	sigaddset(&wanted, SIGTERM);
+	if (sigprocmask(SIG_SETMASK, &blocked, NULL) < 0)
+		return -1;
+	return signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Whether it is time to end: outside of a shutdown, processes of OpenSIPS ignore SIGTERM. */
+static int is_end(int fd)
+{
+	struct signalfd_siginfo signal;
+
+	while (read(fd, &signal, sizeof signal) == sizeof signal)
+		;
+	return core_is_ending();
+}
+
+static void log_line(const event_kafka_log_line_t *line)
+{
+	switch (line->level) {
+	case EVENT_KAFKA_LOG_ERROR:
+		LM_ERR("%s\n", line->text);
+		break;
+	case EVENT_KAFKA_LOG_WARNING:
+		LM_WARN("%s\n", line->text);
+		break;
+	case EVENT_KAFKA_LOG_INFO:
+		LM_INFO("%s\n", line->text);
+		break;
+	default:
+		LM_DBG("%s\n", line->text);
+	}
+}
+
+/* Whether one more line may be logged now. */
+static int may_log(uint64_t *unsaid)
+{
+	static time_t second;
+	static unsigned int lines;
+	time_t now = time(NULL);
+
+	if (now != second) {
+		second = now;
+		lines = 0;
+		if (*unsaid)
+			LM_WARN("%llu more lines were not logged\n", (unsigned long long)*unsaid);
+		*unsaid = 0;
+	}
+	return lines++ < LINES_IN_A_SECOND;
+}
+
+/* Passes the library's log on. */
+static void log_lines(void)
+{
+	static uint64_t unsaid;
+	event_kafka_log_line_t lines[16];
+	uint64_t dropped;
+	size_t count, i;
+
+	do {
+		if (event_kafka_poll_log(lines, 16, &count, &dropped))
+			return;
+		unsaid += dropped;
+		for (i = 0; i < count; i++) {
+			if (may_log(&unsaid))
+				log_line(&lines[i]);
+			else
+				unsaid++;
+		}
+	} while (count == 16);
+}
+
+/* Hands batches of reports to whichever process is free. There are never more on their way than the
+ * report area has slots, which is less than the core's pipe holds: this does not block. */
+static void dispatch(void)
+{
+	uint64_t batch = undispatched;
+
+	undispatched = 0;
+	while (batch || (event_kafka_worker_next_batch(worker, &batch) == EVENT_KAFKA_OK && batch)) {
+		if (ipc_dispatch_rpc(kafka_run_reports, (void *)(uintptr_t)batch) < 0) {
+			undispatched = batch;
+			return;
+		}
+		batch = 0;
+	}
+}
+
+static void serve(struct pollfd wakes[WAKES])
+{
+	for (;;) {
+		if (poll(wakes, WAKES, undispatched ? RETRY_MS : -1) < 0 && errno != EINTR) {
+			LM_ERR("poll: %s\n", strerror(errno));
+			return;
+		}
+		log_lines();
+		dispatch();
+		if (wakes[WAKE_SIGNAL].revents && is_end(wakes[WAKE_SIGNAL].fd))
+			return;
+	}
+}
+
+/* Delivers what there is, within the time that the core leaves. */
+static void end(void)
+{
+	char lost[KAFKA_TEXT_SIZE];
+
+	if (event_kafka_worker_close(worker, kafka_drain_time, lost, sizeof lost))
+		LM_ERR("the end of OpenSIPS: %s\n", lost);
+	log_lines();
+}
+
+void kafka_worker(int rank)
+{
+	struct pollfd wakes[WAKES];
+	char why[KAFKA_TEXT_SIZE];
+	int i;
+
+	(void)rank;
+	for (i = 0; i < WAKES; i++)
+		wakes[i] = (struct pollfd){ .fd = -1, .events = POLLIN };
+	keep_log_out_of_events();
+	wakes[WAKE_SIGNAL].fd = signals_by_descriptor();
+	if (wakes[WAKE_SIGNAL].fd < 0) {
+		LM_ERR("cannot wait for signals: %s\n", strerror(errno));
+		return;
+	}
+	if (event_kafka_worker_attach(kafka_area,
+			EVENT_KAFKA_WORKER_REPORTS_RECORDS | EVENT_KAFKA_WORKER_REPORTS_TO_ANYBODY,
+			&worker, why, sizeof why)) {
+		LM_ERR("no Kafka worker: %s\n", why);
+		return;
+	}
+	event_kafka_worker_batch_fd(worker, &wakes[WAKE_BATCH].fd);
+	event_kafka_log_fd(&wakes[WAKE_LOG].fd);
+	serve(wakes);
+	end();
+	/* Not by exit(): the core's handlers are not for a process that has threads. */
+	_exit(0);
+}
