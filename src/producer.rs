@@ -67,7 +67,7 @@ impl ProducerBuilder {
 
     /// Keeps what the producer is told by brokers, clocks and application, and what it makes of that,
     /// in at most so many bytes of memory, for [`Producer::recording`]. What is oldest goes first; a
-    /// message takes about 15 bytes, whatever its size. Without this, nothing is
+    /// message takes a few dozen bytes, whatever its size. Without this, nothing is
     /// kept.
     pub fn record(self, bytes: usize) -> Self {
         Self {
