@@ -584,6 +584,9 @@ impl Engine {
             }
         }
         for refusal in &verdict.refusals {
+            if refusal.code == ErrorCode::UNKNOWN_TOPIC_ID {
+                self.disbelieve(refusal.lane, refusal.topic_id);
+            }
             self.complain_of(refusal, now);
         }
         let recovered = verdict.recovered.iter();

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use kafka_wire::ErrorCode;
 use kafka_wire::message::MetadataTopic;
+use kafka_wire::{ErrorCode, Uuid};
 
 use super::{Engine, Reason, Subject, Timer};
 use crate::accumulator::{Core, Partition, Route, Topic};
@@ -27,6 +27,8 @@ pub(super) struct TopicState {
     /// Since when messages wait while the cluster says that there is no such topic.
     unknown_since: Option<Time>,
     last_error: Option<Arc<str>>,
+    /// Its id, and the one before that (KIP-516); zero if there is none.
+    ids: (Uuid, Uuid),
 }
 
 impl Engine {
@@ -46,6 +48,7 @@ impl Engine {
                 leaderless: false,
                 unknown_since: None,
                 last_error: None,
+                ids: Default::default(),
             });
             self.cluster.refresh.want_urgently();
         }
@@ -211,6 +214,15 @@ impl Engine {
         };
         state.unknown_since = None;
         state.last_error = None;
+        let (id, former) = state.ids;
+        if answer.topic_id != Uuid::ZERO && answer.topic_id != id {
+            // No topic gets an id twice: this broker has not heard that it was made anew. Where numbers
+            // depend on it, leaders answer, and say if that is wrong.
+            if answer.topic_id == former && self.core.settings.idempotence {
+                return;
+            }
+            state.ids = (answer.topic_id, id);
+        }
         // Partitions are numbered without gaps: what is listed says how many there are, never a
         // number that a peer claims.
         for index in state.lanes.len()..answer.partitions.len() {
@@ -285,6 +297,15 @@ impl Engine {
             let error = DeliveryError::UnknownPartition;
             let failure = Failure::unsent(error, Place::Queued, Some(text));
             fail_all(&self.core, &state.topic, target, vec![settlement], failure);
+        }
+    }
+
+    /// A leader does not know a topic by this id. If it is the present one, any other may be it.
+    pub(super) fn disbelieve(&mut self, lane: u32, topic_id: Uuid) {
+        let slot = self.sender.lane(lane).topic.slot();
+        let state = self.topics.get_mut(&slot);
+        if let Some(state) = state.filter(|state| state.ids.0 == topic_id) {
+            state.ids.1 = Uuid::ZERO;
         }
     }
 

@@ -46,6 +46,8 @@ pub(crate) struct Lane {
     /// Batches that go before the queue and the press, in order.
     head: VecDeque<Parcel>,
     in_flight: VecDeque<Parcel>,
+    /// The topic id that those in flight went under; zero if they went by name.
+    sent_under: Uuid,
     /// Batches with their outcomes, by id, that are reported after an earlier one.
     concluded: BTreeMap<u64, (Parcel, SettledOutcome)>,
     /// The head is not sent again before then.
@@ -134,6 +136,7 @@ impl Lane {
             vanished: None,
             head: VecDeque::new(),
             in_flight: VecDeque::new(),
+            sent_under: Uuid::ZERO,
             concluded: BTreeMap::new(),
             retry_at: Time::default(),
             drained: 0,
@@ -411,6 +414,7 @@ impl Lane {
     /// A batch is on its way.
     pub(crate) fn sent(&mut self, mut parcel: Parcel) {
         parcel.attempts += 1;
+        self.sent_under = self.topic_id;
         self.in_flight.push_back(parcel);
     }
 
@@ -735,7 +739,10 @@ impl Lane {
     /// Whether one more batch may be on the wire, and could have sequence numbers if it needs them.
     fn may_send(&self, identities: &Identities) -> bool {
         let goes_on = |series: &Series| series.can_go_on(identities) || self.has_doubtful();
-        self.in_flight.len() < self.window() && self.series.as_ref().is_none_or(goes_on)
+        // What went under another id, or by name, may be refused where the next would be taken.
+        let apart = !self.in_flight.is_empty() && self.sent_under != self.topic_id;
+        let room = self.in_flight.len() < self.window() && !apart;
+        room && self.series.as_ref().is_none_or(goes_on)
     }
 
     fn window(&self) -> usize {

@@ -94,6 +94,8 @@ pub(crate) struct Verdict {
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) lane: u32,
+    /// That the batch went under.
+    pub(crate) topic_id: Uuid,
     pub(crate) code: ErrorCode,
     pub(crate) text: Arc<str>,
 }
@@ -363,6 +365,7 @@ impl Sender {
         let setback = Setback::answered(code, answer.error_message, broker);
         verdict.refusals.push(Refusal {
             lane: index,
+            topic_id: shipment.topic_id,
             code,
             text: Arc::clone(&setback.text),
         });

@@ -25,6 +25,8 @@ pub(crate) struct Cargo {
     /// What all its topics have in common. A topic that is open twice has two settings, so that no
     /// partition is in a request twice.
     terms: Option<TopicSettings>,
+    /// Whether the ids of all its topics are known: a request names them by ids or by names.
+    identified: Option<bool>,
     bytes: usize,
     full: bool,
 }
@@ -48,7 +50,9 @@ impl Cargo {
         jobs: &mut VecDeque<Job>,
     ) -> bool {
         let terms = lane.topic.settings();
-        let suits = self.terms.as_ref().is_none_or(|others| others == terms);
+        let identified = produce >= BY_TOPIC_ID && lane.topic_id != Uuid::ZERO;
+        let suits = self.terms.as_ref().is_none_or(|others| others == terms)
+            && self.identified.is_none_or(|others| others == identified);
         if self.full || !suits {
             return false;
         }
@@ -62,6 +66,7 @@ impl Cargo {
         };
         parcel.batch.suit(produce);
         self.bytes += parcel.batch.size();
+        self.identified = Some(identified);
         self.terms
             .get_or_insert_with(|| lane.topic.settings().clone());
         self.parcels.push((index, parcel));
@@ -93,11 +98,9 @@ impl Sender {
             .map(|(_, parcel)| parcel.batch.segments().to_vec())
             .collect();
         let topics = self.topics(&cargo, &headers);
-        let identified = topics.iter().all(|topic| topic.topic_id != Uuid::ZERO);
-        let newest = if identified {
-            BY_TOPIC_ID
-        } else {
-            BY_TOPIC_ID - 1
+        let newest = match cargo.identified {
+            Some(true) => BY_TOPIC_ID,
+            _ => BY_TOPIC_ID - 1,
         };
         let request = ProduceRequest {
             transactional_id: None,

@@ -7,8 +7,8 @@ use kafka_engine::Purge;
 use kafka_engine::accumulator::Topic;
 use kafka_engine::error::{DeliveryError, Persisted, Place, PublishError};
 use kafka_engine::settings::{Acks, Settings, TopicSettings};
-use kafka_wire::ApiKey::{InitProducerId, Produce};
-use kafka_wire::{ErrorCode, VersionRange};
+use kafka_wire::ApiKey::{InitProducerId, Metadata, Produce};
+use kafka_wire::{ErrorCode, Uuid, VersionRange};
 
 use kafka_sim::{Cluster, Fault, Message, Reach, World, millis, secs};
 
@@ -776,6 +776,94 @@ fn what_went_by_name_stays_in_doubt_when_the_topic_is_made_anew() {
         world.verify_once();
         assert_eq!(world.cluster.opaques("t", 0), [1, 2]);
     }
+}
+
+/// A topic with a partition on each of two brokers, and both connected.
+fn on_two_brokers(settings: Settings) -> (World, Arc<Topic>) {
+    let mut world = World::new(Cluster::new(2).with_topic("t", 2), settings);
+    let topic = world.topic("t");
+    for partition in 0..2 {
+        world.publish(&topic, &Message::of(10).to(partition));
+    }
+    world.run_dry(secs(1));
+    (world, topic)
+}
+
+fn without_ids() -> Fault {
+    Fault::Misstate(|response| {
+        let topics = response.topics.iter_mut();
+        topics.for_each(|topic| topic.topic_id = Uuid::ZERO);
+    })
+}
+
+/// The topic was made anew: the id is refused, and the name is not.
+#[test]
+fn what_goes_by_name_waits_for_what_went_by_an_id() {
+    let (mut world, topic) = on_two_brokers(Settings {
+        metadata_refresh_interval: Some(millis(30)),
+        ..idempotent()
+    });
+    world.cluster.broker(1).latency = millis(200);
+    world.cluster.broker(1).always(Metadata, without_ids());
+    world.cluster.broker(2).always(Metadata, without_ids());
+    world.cluster.delete("t");
+    world.cluster.create("t", 2);
+    let by_id = world.publish(&topic, &Message::of(10).to(0));
+    world.run_for(millis(100));
+    let by_name = world.publish(&topic, &Message::of(10).to(0));
+    world.run_dry(secs(10));
+    assert_eq!(world.cluster.opaques("t", 0), [by_id, by_name]);
+    verify(&mut world);
+}
+
+#[test]
+fn topics_whose_id_is_not_known_are_in_requests_of_their_own() {
+    let cluster = Cluster::new(1).with_topic("t", 1).with_topic("u", 1);
+    let mut world = World::new(cluster, idempotent());
+    world.cluster.broker(1).always(
+        Metadata,
+        Fault::Misstate(|response| {
+            let topics = response.topics.iter_mut();
+            let u = topics.filter(|topic| topic.name == Some("u"));
+            u.for_each(|topic| topic.topic_id = Uuid::ZERO);
+        }),
+    );
+    let topics = ["t", "u"].map(|name| world.topic(name));
+    for topic in &topics {
+        world.publish(topic, &Message::of(10));
+    }
+    world.run_dry(secs(1));
+    let requests = world.cluster.produced.iter();
+    let mut requests: Vec<_> = requests.map(|r| (&*r.batches[0].0, r.version)).collect();
+    requests.sort_unstable();
+    assert_eq!(requests, [("t", 13), ("u", 12)]);
+    verify(&mut world);
+}
+
+#[test]
+fn a_broker_that_has_not_heard_of_a_topic_made_anew_takes_no_doubt_away() {
+    let (mut world, topic) = on_two_brokers(Settings {
+        metadata_refresh_interval: Some(millis(30)),
+        retry_backoff: millis(500),
+        ..idempotent()
+    });
+    world.cluster.outdate(2);
+    world.cluster.broker(2).latency = millis(200);
+    world.cluster.delete("t");
+    world.cluster.create("t", 2);
+    let first = world.publish(&topic, &Message::of(10).to(0));
+    world.run_dry(secs(10));
+    // Now it is asked.
+    world.cluster.broker(2).latency = millis(0);
+    world.cluster.broker(1).latency = millis(200);
+    let taken = Fault::AppendThenRefuse(ErrorCode::REQUEST_TIMED_OUT);
+    world.cluster.broker(1).script(Produce, [taken]);
+    let doubtful = world.publish(&topic, &Message::of(10).to(0));
+    world.run_for(millis(400));
+    world.cluster.update(2);
+    world.run_dry(secs(10));
+    assert_eq!(world.cluster.opaques("t", 0), [first, doubtful]);
+    verify(&mut world);
 }
 
 #[test]
