@@ -25,7 +25,7 @@ use crate::clock::elapsed;
 use crate::producers::{Producers, sequence_of};
 use crate::story::Story;
 pub use replication::Election;
-use replication::{Lost, Picture};
+use replication::{Deposed, Lost, Picture};
 
 /// The version of Produce that names topics by their ids.
 const BY_TOPIC_ID: i16 = 13;
@@ -67,6 +67,10 @@ pub struct Cluster {
     pub next_producer_id: i64,
     /// The epoch that producer ids begin with.
     pub first_producer_epoch: i16,
+    /// How long a partition remembers a producer that writes nothing (`producer.id.expiration.ms`).
+    pub producer_lifetime: Duration,
+    /// Messages, by opaque, whose batches came again when their producer was forgotten.
+    doubled: HashSet<u64>,
     /// Whether producers that a partition does not know have to begin with sequence 0, as they had
     /// to before Kafka 2.5 (KIP-360).
     pub refuses_strangers: bool,
@@ -234,6 +238,8 @@ pub struct PartitionLog {
     pub producers: Producers,
     /// Up to where the log was when something was appended, and when the followers have that.
     copied: Vec<(usize, Time)>,
+    /// What a former leader has that has not heard of the present one.
+    deposed: Option<Box<Deposed>>,
 }
 
 /// A record in a log; its place there is its offset.
@@ -283,6 +289,8 @@ impl Cluster {
             invalid: BTreeSet::new(),
             next_producer_id: 1000,
             first_producer_epoch: 0,
+            producer_lifetime: Duration::from_secs(86_400),
+            doubled: HashSet::new(),
             refuses_strangers: false,
             numbered: HashMap::new(),
             questions: Vec::new(),
@@ -351,18 +359,29 @@ impl Cluster {
     pub(crate) fn logs(&self) -> impl Iterator<Item = (&str, i32, &[Logged])> {
         self.all_topics().flat_map(|(name, topic)| {
             let partitions = (0..).zip(&topic.partitions);
-            partitions.map(|(index, partition)| (name.as_str(), index, &partition.log[..]))
+            partitions.flat_map(move |(index, partition)| {
+                let deposed = partition.deposed.iter().map(|deposed| &deposed.log);
+                let logs = deposed.chain([partition]);
+                logs.map(move |partition| (name.as_str(), index, &partition.log[..]))
+            })
         })
+    }
+
+    /// Whether a message may be in a log twice, as its producer was forgotten in between.
+    pub(crate) fn is_doubled(&self, opaque: u64) -> bool {
+        self.doubled.contains(&opaque)
     }
 
     /// The same with the offsets of the records, and without those whose order nobody can promise where
     /// requests go by names (before Produce 13): what was on its way when the topic was made anew. The
-    /// new log knows no producer, and takes what the former would have refused.
+    /// new log knows no producer, and takes what the former would have refused. Nor can anybody where
+    /// producers are forgotten.
     pub(crate) fn orderly_logs(&self) -> impl Iterator<Item = (&str, i32, Vec<(i64, &Logged)>)> {
         let mut produced = self.produced.iter();
         let by_name = produced.any(|request| request.version < BY_TOPIC_ID);
         self.all_topics().flat_map(move |(name, topic)| {
-            let strayed = move |opaque| by_name && opaque < topic.anew_from;
+            let strayed =
+                move |opaque| by_name && opaque < topic.anew_from || self.is_doubled(opaque);
             let partitions = (0..).zip(&topic.partitions);
             partitions.map(move |(index, partition)| {
                 let records = (0..).zip(&partition.log);
@@ -411,6 +430,7 @@ impl Cluster {
 
     /// Gives a partition another leader, which waits until the followers have all of it: nobody died.
     pub fn lead(&mut self, topic: &str, index: usize, leader: Option<i32>) {
+        self.reinstate(leader);
         let partition = self.partition(topic, index);
         partition.copy_all();
         partition.leader = leader;
@@ -674,7 +694,8 @@ impl Cluster {
                     }
                     None => (ErrorCode::UNKNOWN_TOPIC_ID, -1),
                 };
-                let (code, base_offset) = self.in_time(request, appended);
+                let place = (name.as_deref().unwrap_or_default(), partition.index);
+                let (code, base_offset) = self.in_time(id, place, request, appended);
                 if !code.is_ok() {
                     let name = format!("answer {} {}", code.0, code.name());
                     self.census.hit(name, opaques.len());
@@ -769,17 +790,29 @@ impl Cluster {
         let Some(partition) = topic.partitions.get_mut(index as usize) else {
             return (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, -1);
         };
-        if partition.leader != Some(broker) {
+        let Some(partition) = partition.led_by(broker) else {
             return (ErrorCode::NOT_LEADER_OR_FOLLOWER, -1);
-        }
+        };
         let copied = now.after(self.lag);
-        let base_offset = match partition.producers.judge(batch, self.refuses_strangers) {
+        if partition.producers.expire(self.producer_lifetime, now) {
+            self.census.hit("producer state expires", records.len());
+        }
+        let judged = partition.producers.judge(batch, self.refuses_strangers);
+        if !matches!(judged, Ok(Some(_))) && partition.producers.has_forgotten(batch) {
+            let opaques = records.iter().map(|record| record.opaque);
+            self.doubled.extend(opaques);
+            self.census.hit(
+                "a batch comes again, and its producer is forgotten",
+                records.len(),
+            );
+        }
+        let base_offset = match judged {
             Err(code) => return (code, -1),
             Ok(Some(written)) => written,
             Ok(None) => {
                 let base_offset = partition.log.len() as i64;
                 partition.extend(records, copied);
-                partition.producers.wrote(batch, base_offset);
+                partition.producers.wrote(batch, base_offset, now);
                 base_offset
             }
         };

@@ -1,7 +1,9 @@
 //! What a partition remembers of idempotent producers, by the rules of Kafka's brokers.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
+use kafka_engine::time::Time;
 use kafka_wire::ErrorCode;
 use kafka_wire::record::BatchHeader;
 
@@ -12,8 +14,10 @@ const REMEMBERED: usize = 5;
 #[derive(Clone, Debug, Default)]
 pub struct Producers {
     known: BTreeMap<i64, Producer>,
-    /// All that they wrote, and where, since they were forgotten.
-    history: Vec<(BatchHeader, i64)>,
+    /// All that they wrote, where and when.
+    history: Vec<(BatchHeader, i64, Time)>,
+    /// Whether any of them was forgotten.
+    forgetful: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -21,6 +25,7 @@ struct Producer {
     epoch: i16,
     /// Oldest first, all of this epoch.
     batches: VecDeque<Written>,
+    wrote_at: Time,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -31,17 +36,43 @@ struct Written {
 }
 
 impl Producers {
-    /// Forgets all of them, as after `producer.id.expiration.ms`.
+    /// Forgets all of them.
     pub fn forget(&mut self) {
-        *self = Self::default();
+        self.known.clear();
+    }
+
+    /// Forgets those that have written nothing for so long (`producer.id.expiration.ms`). True if there
+    /// are any.
+    pub(crate) fn expire(&mut self, lifetime: Duration, now: Time) -> bool {
+        let before = self.known.len();
+        self.known
+            .retain(|_, producer| producer.wrote_at.after(lifetime) > now);
+        let forgets = self.known.len() < before;
+        self.forgetful |= forgets;
+        forgets
     }
 
     /// Forgets what was written at `end` and behind it, which another leader does not have.
     pub fn cut(&mut self, end: i64) {
-        let history = std::mem::take(self).history;
-        for (batch, base_offset) in history.iter().filter(|(_, at)| *at < end) {
-            self.wrote(batch, *base_offset);
+        let Self {
+            history, forgetful, ..
+        } = std::mem::take(self);
+        self.forgetful = forgetful;
+        for (batch, base_offset, at) in history.iter().filter(|(_, offset, _)| *offset < end) {
+            self.wrote(batch, *base_offset, *at);
         }
+    }
+
+    /// Whether a batch was written, and may not be recognised since its producer was forgotten.
+    pub(crate) fn has_forgotten(&self, batch: &BatchHeader) -> bool {
+        let identity = |batch: &BatchHeader| {
+            let number = (batch.base_sequence, batch.record_count);
+            (batch.producer_id, batch.producer_epoch, number)
+        };
+        let mut history = self.history.iter();
+        batch.producer_id >= 0
+            && self.forgetful
+            && history.any(|(written, ..)| identity(written) == identity(batch))
     }
 
     /// Whether a batch comes in its turn: where it is if it came before, or what is wrong.
@@ -78,16 +109,18 @@ impl Producers {
     }
 
     /// Remembers a batch that was written.
-    pub(crate) fn wrote(&mut self, batch: &BatchHeader, base_offset: i64) {
+    pub(crate) fn wrote(&mut self, batch: &BatchHeader, base_offset: i64, now: Time) {
         if batch.producer_id < 0 {
             return;
         }
-        self.history.push((*batch, base_offset));
+        self.history.push((*batch, base_offset, now));
         let epoch = batch.producer_epoch;
         let producer = self.known.entry(batch.producer_id).or_insert(Producer {
             epoch,
             batches: VecDeque::new(),
+            wrote_at: now,
         });
+        producer.wrote_at = now;
         if producer.epoch != epoch {
             producer.epoch = epoch;
             producer.batches.clear();

@@ -337,12 +337,6 @@ impl World {
         self.books.accepted
     }
 
-    /// Whether no message waits, and no request is on its way.
-    pub(crate) fn is_at_peace(&self) -> bool {
-        let mut mail = self.mail.values();
-        self.held() == 0 && !mail.any(|mail| matches!(mail, Mail::Request(..)))
-    }
-
     /// Messages without outcome.
     pub fn held(&self) -> u64 {
         self.accumulator.balance().held

@@ -95,7 +95,7 @@ pub fn replay(
 fn settings(recorded: &Settings) -> Settings {
     Settings {
         queue_max_messages: None,
-        queue_max_bytes: recorded.queue_max_bytes.saturating_mul(2).min(MOST_BYTES),
+        queue_max_bytes: recorded.queue_max_bytes.saturating_mul(8).min(MOST_BYTES),
         reports: ReportMode::All,
         report_records: false,
         recording: None,

@@ -1,6 +1,6 @@
 //! Followers: what they have copied, who of them becomes the leader, and what is lost by that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use kafka_engine::time::Time;
@@ -26,6 +26,15 @@ pub enum Election {
     Clean,
     /// Any follower: it has so many thousandths of those batches, whatever was told.
     Unclean(u16),
+}
+
+/// The log of a leader that has not heard that it is one no more.
+#[derive(Clone, Debug)]
+pub(super) struct Deposed {
+    /// With everything that it took since.
+    pub(super) log: PartitionLog,
+    /// Up to where the present leader had it.
+    shared: usize,
 }
 
 /// Topics without their records, as they were known at some time.
@@ -57,6 +66,12 @@ impl PartitionLog {
         last.unwrap_or(0)
     }
 
+    /// Whether a broker leads no more, and has not heard of it.
+    fn is_deposed(&self, broker: i32) -> bool {
+        let deposed = self.deposed.as_ref();
+        deposed.is_some_and(|deposed| deposed.log.leader == Some(broker))
+    }
+
     /// The same without its records.
     pub(super) fn bare(&self) -> Self {
         Self {
@@ -64,6 +79,15 @@ impl PartitionLog {
             epoch: self.epoch,
             ..Self::default()
         }
+    }
+
+    /// The log that a broker appends to, be it the leader or one that thinks so.
+    pub(super) fn led_by(&mut self, broker: i32) -> Option<&mut Self> {
+        if self.leader == Some(broker) {
+            return Some(self);
+        }
+        let deposed = self.deposed.as_mut().map(|deposed| &mut deposed.log);
+        deposed.filter(|log| log.leader == Some(broker))
     }
 
     /// Takes what lies behind `kept` out of the log.
@@ -78,6 +102,7 @@ impl Cluster {
     /// Gives every partition that a dead broker leads another leader. What the new one did not copy
     /// is gone, as far as it was there at all.
     pub(crate) fn fail_over(&mut self, dead: i32, to: Option<i32>, election: Election, now: Time) {
+        self.reinstate(to);
         for (name, topic) in &mut self.topics {
             let led = (0..).zip(&mut topic.partitions);
             for (index, partition) in led.filter(|(_, partition)| partition.leader == Some(dead)) {
@@ -100,6 +125,74 @@ impl Cluster {
                 }
                 partition.leader = to;
                 partition.epoch += 1;
+            }
+        }
+    }
+
+    /// Gives every partition that a broker leads another leader, who has everything, without that broker
+    /// hearing of it: it goes on, until it is [updated](Self::update), and then what it took is gone.
+    pub fn depose(&mut self, former: i32, to: i32) {
+        self.reinstate(Some(to));
+        let topics = self.topics.values();
+        let partitions = topics.flat_map(|topic| &topic.partitions);
+        let led = partitions.filter(|partition| partition.leader == Some(former));
+        let deposed = led.filter_map(|partition| partition.deposed.as_ref()?.log.leader);
+        let earlier: BTreeSet<i32> = deposed.collect();
+        earlier.into_iter().for_each(|broker| self.update(broker));
+        self.outdate(former);
+        let topics = self.topics.values_mut();
+        let partitions = topics.flat_map(|topic| &mut topic.partitions);
+        let mut took_over = false;
+        for partition in partitions.filter(|partition| partition.leader == Some(former)) {
+            took_over = true;
+            partition.copy_all();
+            let (log, shared) = (partition.clone(), partition.log.len());
+            partition.leader = Some(to);
+            partition.epoch += 1;
+            partition.deposed = Some(Box::new(Deposed { log, shared }));
+        }
+        if took_over {
+            self.hit("a leader does not hear that it is deposed");
+        }
+    }
+
+    /// Whoever leads hears of it.
+    pub(super) fn reinstate(&mut self, leader: Option<i32>) {
+        if let Some(broker) = leader.filter(|broker| self.is_deposed_anywhere(*broker)) {
+            self.update(broker);
+        }
+    }
+
+    fn is_deposed_anywhere(&self, broker: i32) -> bool {
+        let topics = self.topics.values();
+        let mut partitions = topics.flat_map(|topic| &topic.partitions);
+        partitions.any(|partition| partition.is_deposed(broker))
+    }
+
+    /// Takes from a deposed leader what the present one does not have.
+    fn truncate(&mut self, former: i32) {
+        for (name, topic) in &mut self.topics {
+            for (index, partition) in (0..).zip(&mut topic.partitions) {
+                if !partition.is_deposed(former) {
+                    continue;
+                }
+                let Some(mut deposed) = partition.deposed.take() else {
+                    continue;
+                };
+                let gone = deposed.log.cut(deposed.shared);
+                if !gone.is_empty() {
+                    self.census
+                        .hit("lost, as a deposed leader had it", gone.len());
+                }
+                let offsets = deposed.shared as i64..;
+                self.lost
+                    .extend(offsets.zip(gone).map(|(offset, record)| Lost {
+                        topic: name.clone(),
+                        partition: index,
+                        offset,
+                        record,
+                        election: Election::Clean,
+                    }));
             }
         }
     }
@@ -135,6 +228,7 @@ impl Cluster {
     /// Has a broker know the truth again.
     pub fn update(&mut self, broker: i32) {
         self.broker(broker).picture = None;
+        self.truncate(broker);
     }
 
     /// How long a request has to wait for followers before it is answered.
@@ -145,13 +239,18 @@ impl Cluster {
         }
     }
 
-    /// The same outcome, unless the followers take longer than the request allows.
+    /// The same outcome, unless the followers take longer than the request allows, or follow another.
     pub(super) fn in_time(
         &self,
+        broker: i32,
+        (topic, index): (&str, i32),
         request: &ProduceRequest<'_>,
         appended: (ErrorCode, i64),
     ) -> (ErrorCode, i64) {
-        let late = request.acks == -1 && self.lag > patience(request);
+        let topic = self.topics.get(topic);
+        let partition = topic.and_then(|topic| topic.partitions.get(index as usize));
+        let alone = partition.is_some_and(|partition| partition.is_deposed(broker));
+        let late = request.acks == -1 && (alone || self.lag > patience(request));
         match appended.0.is_ok() && late {
             true => (ErrorCode::REQUEST_TIMED_OUT, -1),
             false => appended,

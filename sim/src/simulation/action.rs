@@ -12,7 +12,7 @@ use kafka_engine::settings::{Acks, TopicSettings};
 use kafka_wire::{ApiKey, ErrorCode};
 
 use super::setup::{LATE, MOST_PARTITIONS, TOPICS, Versions};
-use crate::{Election, Fault, Message, Reach, World, secs};
+use crate::{Election, Fault, Message, Reach, World};
 
 /// Something happens, and then time passes.
 #[derive(Clone, Debug)]
@@ -35,6 +35,8 @@ pub(super) enum Action {
     StepWallClock(i64),
     /// Nothing, for as long as the pause lasts.
     Rest,
+    /// Nothing, for so long.
+    Wait(Duration),
 
     // A broker, or the way to it.
     /// The next requests of an API go wrong.
@@ -51,6 +53,8 @@ pub(super) enum Action {
     Tear(i32, usize),
     Outdate(i32),
     Update(i32),
+    /// Another leads what it led, and it takes batches all the same.
+    Depose(i32, i32),
     SayUnasked(i32, Vec<u8>),
 
     // The cluster.
@@ -58,7 +62,6 @@ pub(super) enum Action {
     Lead(usize, usize, Option<i32>),
     Throttle(i32),
     MaxBatchBytes(usize),
-    ForgetProducers,
     TopicError(usize, ErrorCode),
     NoTopicErrors,
     CreateLate,
@@ -126,6 +129,7 @@ impl Stage {
                 world.step_wall_clock(*millis);
             }
             Rest => {}
+            Wait(duration) => world.run_for(*duration),
 
             Script(id, api, fault, times) => {
                 let faults = vec![fault.clone(); *times];
@@ -165,6 +169,12 @@ impl Stage {
                 world.cluster.outdate(broker(*id));
             }
             Update(id) => world.cluster.update(broker(*id)),
+            Depose(id, to) => {
+                let (former, to) = (broker(*id), broker(*to));
+                if former != to {
+                    world.cluster.depose(former, to);
+                }
+            }
             SayUnasked(id, bytes) => {
                 world.hit("an answer to no question");
                 world.say_unasked(broker(*id), bytes.clone());
@@ -176,16 +186,6 @@ impl Stage {
                 world.cluster.throttle_ms = *millis;
             }
             MaxBatchBytes(bytes) => world.cluster.max_batch_bytes = *bytes,
-            // It is kept for longer than any message may take, and than a producer is quiet that
-            // still relies on it.
-            ForgetProducers if !world.is_at_peace() => {}
-            ForgetProducers => {
-                world.hit("producer state expires");
-                world.run_for(secs(60));
-                let topics = world.cluster.topics.values_mut();
-                let partitions = topics.flat_map(|topic| &mut topic.partitions);
-                partitions.for_each(|partition| partition.producers.forget());
-            }
             TopicError(topic, code) => {
                 world.hit(format!("metadata says {} {}", code.0, code.name()));
                 let name = TOPICS[topic % TOPICS.len()].to_owned();

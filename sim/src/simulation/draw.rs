@@ -89,6 +89,8 @@ const SCENES: &[&str] = &[
     "a broker restarts",
     "a broker restarts with another version",
     "a broker that does not read",
+    "a connection stays silent",
+    "a leader does not hear that it is deposed",
     "a leader moves",
     "a partition has no leader",
     "a partition is added",
@@ -106,6 +108,7 @@ const SCENES: &[&str] = &[
     "connections are reset",
     "flush",
     "lost in an unclean election",
+    "lost, as a deposed leader had it",
     "lost, as no follower had it",
     "producer state expires",
     "purge",
@@ -204,6 +207,8 @@ fn setup(random: &mut Rng) -> Setup {
         log_append_time: random.u8(..4) == 0,
         lists_the_dead: random.bool(),
         refuses_strangers: random.u8(..4) == 0,
+        // Longer than a producer is quiet that still relies on it.
+        producer_lifetime: secs(pick(random, [90, 86_400])),
         first_producer_epoch: pick(random, [0, 0, i16::MAX - 2]),
         max_batch_bytes: usize::MAX,
         presses: (0..random.usize(..4))
@@ -354,14 +359,17 @@ fn disturb(random: &mut Rng, kind: u8) -> Action {
             false => Action::ReadOn(id),
         },
         14 => Action::Tear(id, random.usize(1..4)),
-        15 => match random.bool() {
-            true => Action::Outdate(id),
-            false => Action::Update(id),
+        15 => match random.u8(..4) {
+            0 => Action::Outdate(id),
+            1 => Action::Depose(id, random.i32(1..=4)),
+            _ => Action::Update(id),
         },
         16 => Action::SayUnasked(id, vec![random.u8(..); random.usize(..20)]),
         17 => Action::Lead(topic, random.usize(..6), moved),
         18 => match random.bool() {
-            true => Action::Throttle(random.i32(..=THROTTLE_MAX_MS)),
+            // Who says less than nothing is not to be believed.
+            true if random.u8(..8) == 0 => Action::Throttle(random.i32(..0)),
+            true => Action::Throttle(random.i32(1..=THROTTLE_MAX_MS)),
             false => Action::Throttle(0),
         },
         19 => match random.u8(..6) {
@@ -377,7 +385,7 @@ fn disturb(random: &mut Rng, kind: u8) -> Action {
         21 => match random.u8(..5) {
             0 => Action::MaxBatchBytes(pick(random, [500, 5_000, usize::MAX])),
             1 => Action::Invalidate(random.u64(1..4)),
-            2 => Action::ForgetProducers,
+            2 => Action::Wait(secs(random.u64(60..200))),
             3 => Action::StepWallClock(random.i64(-3_600_000..3_600_000)),
             _ => Action::TakeReports(random.u8(..3) > 0),
         },

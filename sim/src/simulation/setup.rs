@@ -32,6 +32,7 @@ pub(super) struct Setup {
     pub(super) log_append_time: bool,
     pub(super) lists_the_dead: bool,
     pub(super) refuses_strangers: bool,
+    pub(super) producer_lifetime: Duration,
     pub(super) first_producer_epoch: i16,
     pub(super) max_batch_bytes: usize,
     /// How long batches take to be compressed, in turns.
@@ -77,6 +78,7 @@ impl Default for Setup {
             log_append_time: false,
             lists_the_dead: false,
             refuses_strangers: false,
+            producer_lifetime: secs(86_400),
             first_producer_epoch: 0,
             max_batch_bytes: usize::MAX,
             presses: Vec::new(),
@@ -95,6 +97,7 @@ impl Setup {
         cluster.log_append_time = self.log_append_time.then_some(START_MS);
         cluster.lists_the_dead = self.lists_the_dead;
         cluster.refuses_strangers = self.refuses_strangers;
+        cluster.producer_lifetime = self.producer_lifetime;
         cluster.first_producer_epoch = self.first_producer_epoch;
         cluster.max_batch_bytes = self.max_batch_bytes;
         for (broker, setup) in cluster.brokers.values_mut().zip(&self.brokers) {

@@ -8,7 +8,10 @@ use kafka_engine::ConnId;
 use kafka_engine::compression::Done;
 use kafka_engine::settings::Endpoint;
 use kafka_engine::time::{Clock, Time};
-use kafka_wire::message::{ProduceRequest, decode_request_header};
+use kafka_wire::message::{
+    InitProducerIdResponse, MetadataResponse, ProduceRequest, ProduceResponse,
+    decode_request_header, decode_response,
+};
 use kafka_wire::{ApiKey, Message as _};
 
 use super::{World, millis};
@@ -31,6 +34,10 @@ pub(super) struct Link {
     stuck: Option<Vec<u8>>,
     /// When the requests without an answer were handed to the socket.
     pub(super) unanswered: VecDeque<Time>,
+    /// What was asked and is not answered: correlation id, API and version.
+    asked: VecDeque<(i32, ApiKey, i16)>,
+    /// Until when the broker wants to be left alone (KIP-219).
+    silent_until: Time,
 }
 
 /// What happens later.
@@ -155,7 +162,11 @@ impl World {
             Mail::Answer(conn, frame) => {
                 if let Some(link) = self.links.get_mut(&conn) {
                     link.unanswered.pop_front();
+                    let throttle_ms = link.throttle_ms(&frame).unwrap_or(0);
                     self.engine.receive(conn, &frame, now);
+                    if throttle_ms > 0 {
+                        self.expect_silence(conn, millis(throttle_ms));
+                    }
                 }
             }
             Mail::Writable(conn) => {
@@ -167,6 +178,18 @@ impl World {
             }
             Mail::Request(conn, broker, frame) => self.arrive(conn, broker, &frame),
             Mail::Compressed(done) => self.engine.compressed(done, now),
+        }
+    }
+
+    /// The broker wants to be left alone, which goes no further than the time of a request.
+    fn expect_silence(&mut self, conn: ConnId, wanted: Duration) {
+        let wanted = wanted.min(self.accumulator.settings().request_timeout);
+        let until = self.clock.now().after(wanted);
+        // What was on its way into a socket that is full goes all the same.
+        let link = self.links.get_mut(&conn);
+        if let Some(link) = link.filter(|link| link.stuck.is_none()) {
+            link.silent_until = link.silent_until.max(until);
+            self.hit("a connection stays silent");
         }
     }
 
@@ -191,6 +214,8 @@ impl World {
             held_back: None,
             stuck: None,
             unanswered: VecDeque::new(),
+            asked: VecDeque::new(),
+            silent_until: Time::default(),
         };
         self.links.insert(conn, link);
         if self.cluster.black_holes.contains(at) {
@@ -212,6 +237,11 @@ impl World {
                 break;
             };
             transmitted = true;
+            let silent_until = self.links[&conn].silent_until;
+            assert!(
+                silent_until <= now,
+                "{conn:?} is used although its broker wants to be left alone"
+            );
             let chunks: Vec<&[u8]> = transmit.chunks.iter().map(AsRef::as_ref).collect();
             let bytes = chunks.concat();
             let (length, frame) = bytes.split_first_chunk().expect("a length");
@@ -261,6 +291,10 @@ impl World {
             return;
         };
         let (header, _) = decode_request_header(frame).expect("a request header");
+        if !is_without_answer(frame) {
+            let asked = (header.correlation_id, header.api, header.version);
+            link.asked.push_back(asked);
+        }
         let broker = link.broker;
         let request = (self.clock.elapsed(), broker, header.api);
         self.requests.push(request);
@@ -324,6 +358,34 @@ impl World {
     pub(super) fn post(&mut self, at: Time, mail: Mail) {
         self.letters += 1;
         self.mail.insert((at, self.letters), mail);
+    }
+}
+
+impl Link {
+    /// Whether this answers the oldest question: then for how many milliseconds the broker wants to be
+    /// left alone. One that speaks older versions has held the answer back instead.
+    fn throttle_ms(&mut self, frame: &[u8]) -> Option<u64> {
+        let (correlation, api, version) = *self.asked.front()?;
+        if frame.first_chunk() != Some(&correlation.to_be_bytes()) {
+            return None;
+        }
+        self.asked.pop_front();
+        let throttle_ms = match api {
+            ApiKey::Produce if version >= 6 => {
+                let answer = decode_response::<ProduceResponse<'_>>(api, version, frame);
+                answer.ok()?.1.throttle_time_ms
+            }
+            ApiKey::Metadata if version >= 6 => {
+                let answer = decode_response::<MetadataResponse<'_>>(api, version, frame);
+                answer.ok()?.1.throttle_time_ms
+            }
+            ApiKey::InitProducerId if version >= 1 => {
+                let answer = decode_response::<InitProducerIdResponse>(api, version, frame);
+                answer.ok()?.1.throttle_time_ms
+            }
+            _ => return None,
+        };
+        u64::try_from(throttle_ms).ok()
     }
 }
 
