@@ -350,7 +350,7 @@ pub static PROPERTIES: &[Property] = &[
         .ignored_until(STATISTICS)
         .doc("Give out statistics every so many milliseconds; 0: never."),
     integer("enabled_events", 0..=MAX, "0")
-        .planned(C_INTERFACE)
+        .no_op("reports and log lines wait in any case until a C program polls them")
         .doc("Which events a program takes from the queue, as a bit mask."),
     call("error_cb", None).doc("Is called with errors of the client."),
     call("throttle_cb", None).doc("Is called when a broker throttles the client."),
@@ -375,7 +375,9 @@ pub static PROPERTIES: &[Property] = &[
              happens, 7 details.",
         ),
     boolean("log.queue", "false")
-        .planned(C_INTERFACE)
+        .no_op(
+            "a C program polls log lines in any case, and others get them from the crate tracing",
+        )
         .doc("Hand log lines to the program as events."),
     boolean("log.thread.name", "true")
         .no_op("whoever writes the log down knows the thread: it is called event-kafka")
@@ -739,7 +741,7 @@ pub static PROPERTIES: &[Property] = &[
         ),
     boolean("enable_sasl_queue", "false")
         .hidden()
-        .planned(C_INTERFACE)
+        .planned(OAUTH)
         .doc("Serve SASL callbacks from a queue of their own."),
     integer("queue.buffering.max.messages", 0..=MAX, "100000")
         .high()
@@ -1164,7 +1166,6 @@ pub static PROPERTIES: &[Property] = &[
         .doc("Messages that one call of consume_cb round takes at most; 0: no limit."),
 ];
 
-const C_INTERFACE: &str = "the C interface";
 const OAUTH: &str = "SASL/OAUTHBEARER";
 const OIDC: &str = "SASL/OAUTHBEARER with OpenID Connect";
 const SASL: &str = "SASL";
