@@ -13,7 +13,7 @@ use event_kafka::opensips::{BrokerId, Socket, check_socket};
 use crate::error::{Error, call_in_any_process};
 use crate::handle::{Found, Table};
 use crate::pointer::{self, Out, OutArray};
-use crate::publish::{Headers, Message, record};
+use crate::publish::{Message, with_record};
 use crate::shared::area::{Area, Sizes};
 use crate::shared::host::Refusal;
 use crate::shared::inbox::Inbox;
@@ -374,15 +374,14 @@ pub unsafe extern "C" fn event_kafka_area_publish(
     let body = || {
         // SAFETY: the caller has a message there.
         let message = unsafe { pointer::reference(message, "message") }?;
-        // SAFETY: the caller's message has so many headers as it says, each with what it names.
-        let headers = unsafe { Headers::read(message) }?;
+        let publish = |record: Record<'_>| {
+            let message = lane_message(socket, route, record);
+            let wait = Duration::from_millis(timeout_ms.into());
+            let published = find_area(area)?.publish(&message, wait);
+            published.map_err(Error::Refused)
+        };
         // SAFETY: all that a message points to has the size that it says.
-        let record = unsafe { record(message) }?.headers(headers.as_slice());
-        let message = lane_message(socket, route, record);
-        let wait = Duration::from_millis(timeout_ms.into());
-        find_area(area)?
-            .publish(&message, wait)
-            .map_err(Error::Refused)
+        unsafe { with_record(message, publish) }
     };
     // SAFETY: the caller's buffer has the size that it says.
     unsafe { call_in_any_process(text, text_size, body) }
@@ -418,23 +417,23 @@ pub unsafe extern "C" fn event_kafka_area_publish_in_place(
             value_size: 0,
             ..*message
         };
-        // SAFETY: the caller's message has so many headers as it says, each with what it names.
-        let headers = unsafe { Headers::read(&message) }?;
+        let publish = |record: Record<'_>| {
+            let message = lane_message(socket, route, record);
+            let area = find_area(area)?;
+            let mut lane = area.lane().map_err(Error::Refused)?;
+            let mut draft = lane.draft(&message, value_size).map_err(Error::Refused)?;
+            let room = draft.value();
+            // SAFETY: the room is as large as is said, and nobody else's until the function returns,
+            // which the caller promises of it.
+            let written = unsafe { write(context, room.as_mut_ptr().cast(), room.len()) };
+            if written > room.len() {
+                return Err(Error::argument("write", "gave the message up"));
+            }
+            draft.commit(Some(written));
+            Ok(())
+        };
         // SAFETY: all that a message points to has the size that it says.
-        let record = unsafe { record(&message) }?.headers(headers.as_slice());
-        let message = lane_message(socket, route, record);
-        let area = find_area(area)?;
-        let mut lane = area.lane().map_err(Error::Refused)?;
-        let mut draft = lane.draft(&message, value_size).map_err(Error::Refused)?;
-        let room = draft.value();
-        // SAFETY: the room is as large as is said, and nobody else's until the function returns,
-        // which the caller promises of it.
-        let written = unsafe { write(context, room.as_mut_ptr().cast(), room.len()) };
-        if written > room.len() {
-            return Err(Error::argument("write", "gave the message up"));
-        }
-        draft.commit(Some(written));
-        Ok(())
+        unsafe { with_record(&message, publish) }
     };
     // SAFETY: the caller's buffer has the size that it says.
     unsafe { call_in_any_process(text, text_size, body) }

@@ -123,6 +123,7 @@ impl fmt::Display for Error {
 ///
 /// # Safety
 /// `text` is NULL or has room for `text_size` bytes.
+#[inline]
 pub(crate) unsafe fn call(
     text: *mut c_char,
     text_size: usize,

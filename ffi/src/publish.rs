@@ -79,15 +79,9 @@ pub unsafe extern "C" fn event_kafka_publish(
     let body = || {
         // SAFETY: the caller has a message there.
         let message = unsafe { pointer::reference(message, "message") }?;
-        // SAFETY: the caller's message has so many headers as it says, each with what it names.
-        let headers = unsafe { Headers::read(message) }?;
+        let publish = |record: Record<'_>| find_topic(topic)?.publish(record, timeout_ms);
         // SAFETY: all that a message points to has the size that it says.
-        let record = unsafe { record(message) }?.headers(headers.as_slice());
-        let found = find_topic(topic)?;
-        found.publish(record, timeout_ms).map_err(|refusal| {
-            found.client.refused.fetch_add(1, Ordering::Relaxed);
-            Error::Publish(refusal)
-        })
+        unsafe { with_record(message, publish) }
     };
     // SAFETY: the caller's buffer has the size that it says.
     unsafe { call(text, text_size, body) }
@@ -134,17 +128,27 @@ impl Client {
 }
 
 impl ClientTopic {
-    fn publish(&self, record: Record<'_>, timeout_ms: u32) -> Result<(), PublishError> {
+    #[inline]
+    fn publish(&self, record: Record<'_>, timeout_ms: u32) -> Result<(), Error> {
         let result = match timeout_ms {
             0 => self.topic.publish(record),
             _ => self.topic.publish_within(record, millis(timeout_ms)),
         };
-        match (result, self.client.room.get()) {
-            (Err(full), Some(room)) if full.is_queue_full() => {
-                room.after_refusal(&self.topic, &record, full)
+        result.or_else(|refusal| self.after_refusal(&record, refusal))
+    }
+
+    #[cold]
+    fn after_refusal(&self, record: &Record<'_>, refusal: PublishError) -> Result<(), Error> {
+        let result = match self.client.room.get() {
+            Some(room) if refusal.is_queue_full() => {
+                room.after_refusal(&self.topic, record, refusal)
             }
-            (result, _) => result,
-        }
+            _ => Err(refusal),
+        };
+        result.map_err(|refusal| {
+            self.client.refused.fetch_add(1, Ordering::Relaxed);
+            Error::Publish(refusal)
+        })
     }
 }
 
@@ -193,7 +197,7 @@ impl Wake for Waiter {
 
 /// The headers of a message as the library takes them. Few messages have more than `FEW`; those pay
 /// for an allocation.
-pub(crate) struct Headers<'a> {
+struct Headers<'a> {
     few: [Header<'a>; FEW],
     many: Vec<Header<'a>>,
     count: usize,
@@ -205,7 +209,7 @@ impl<'a> Headers<'a> {
     /// # Safety
     /// The message has so many headers as it says, and what they point to has the size that they
     /// say.
-    pub(crate) unsafe fn read(message: &'a Message) -> Result<Self, Error> {
+    unsafe fn read(message: &'a Message) -> Result<Self, Error> {
         // SAFETY: promised.
         let given = unsafe { pointer::slice(message.headers, message.header_count, "headers") }?;
         let none = Header {
@@ -234,7 +238,7 @@ impl<'a> Headers<'a> {
         }
     }
 
-    pub(crate) fn as_slice(&self) -> &[Header<'a>] {
+    fn as_slice(&self) -> &[Header<'a>] {
         match self.count > FEW {
             true => &self.many,
             false => &self.few[..self.count],
@@ -242,11 +246,35 @@ impl<'a> Headers<'a> {
     }
 }
 
+/// Hands over the record that a message describes.
+///
+/// # Safety
+/// What the message points to has the size that it says.
+#[inline]
+pub(crate) unsafe fn with_record(
+    message: &Message,
+    body: impl FnOnce(Record<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let some;
+    let headers = match message.header_count {
+        // Most have none, and room for some costs 20 ns.
+        0 => &[],
+        _ => {
+            // SAFETY: promised.
+            some = unsafe { Headers::read(message) }?;
+            some.as_slice()
+        }
+    };
+    // SAFETY: promised.
+    body(unsafe { record(message) }?.headers(headers))
+}
+
 /// Without its headers.
 ///
 /// # Safety
 /// What the message points to has the size that it says.
-pub(crate) unsafe fn record(message: &Message) -> Result<Record<'_>, Error> {
+#[inline]
+unsafe fn record(message: &Message) -> Result<Record<'_>, Error> {
     Ok(Record {
         // SAFETY: promised.
         key: unsafe { bytes(message.key, message.key_size, "key") }?,
@@ -284,6 +312,7 @@ unsafe fn read_header(header: &MessageHeader) -> Result<Header<'_>, Error> {
 ///
 /// # Safety
 /// There are so many at `start`, unless it is NULL.
+#[inline]
 unsafe fn bytes<'a>(
     start: *const c_void,
     size: usize,

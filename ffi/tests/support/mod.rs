@@ -22,18 +22,24 @@ pub(crate) enum Linked {
     Sanitized,
 }
 
-/// A folder with both libraries, built as they are shipped: without a C compiler.
+/// A folder with both libraries, built as they are shipped: without a C compiler. For a bench they
+/// are those of a release.
 pub(crate) fn libraries() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+        let (profile, folder) = match cfg!(debug_assertions) {
+            true => ("dev", "debug"),
+            false => ("release", "release"),
+        };
         let mut build = Command::new(env!("CARGO"));
         build
             .args("build --package event-kafka-ffi --lib --target-dir".split(' '))
             .arg(target)
+            .args(["--profile", profile])
             .envs([("CC", "/bin/false"), ("CXX", "/bin/false")]);
         run(&mut build);
-        let folder = target.join("debug");
+        let folder = target.join(folder);
         name_as_installed(&folder);
         folder
     })
@@ -72,7 +78,7 @@ fn compile(source: &Path, linked: Linked, program: &Path) {
     let libraries = libraries();
     let mut compile = Command::new("gcc");
     compile
-        .args("-std=c11 -Wall -Wextra -Werror -pthread -g -I".split(' '))
+        .args("-std=c11 -Wall -Wextra -Werror -pthread -g -O2 -I".split(' '))
         .args([env!("CARGO_MANIFEST_DIR"), "-o"])
         .args([program, source]);
     match linked {
