@@ -657,6 +657,10 @@ impl Fault {
     }
 
     const fn flow_is(mut self, flow: Flow) -> Self {
+        // An address that comes and goes is told of up to four times, and there are four of them.
+        if matches!(flow, Flow::Stutters) {
+            self.log_lines = 20;
+        }
         self.flow = flow;
         self
     }
