@@ -54,8 +54,10 @@ usage: cargo xtask COMMAND
   sim --replay FILE    a recording of `event-kafka publish --record FILE` once more: what became of its
                        messages, and whether the engine did what is recorded, or from which step on not
   sim --tell FILE      the same recording as lines to read
-  opensips-test        the module in every tree of OpenSIPS in the folder OPENSIPS_SRC: it is built in each,
-                       and OpenSIPS runs with it where that is built; not run without OPENSIPS_SRC
+  opensips-test [CASE] the module in every tree of OpenSIPS in the folder OPENSIPS_SRC: it is built in each,
+                       and OpenSIPS runs with it where that is built, against the broker that
+                       EVENT_KAFKA_TEST_BROKER names (`kafka`, say; the mock unless it is set); all cases,
+                       or those with CASE in their name; not run without OPENSIPS_SRC
   plants [NAME]        re-introduces known defects (plants/*.patch) one at a time, in a copy: each
                        must be found by the test or the seeds that it names
   kafka up [--nodes 1|3] [--kafka VERSION] [--port P] [--partitions N] [--fresh]
@@ -126,8 +128,9 @@ fn run_plants(arguments: &mut Arguments) -> Result<()> {
 }
 
 fn run_opensips_test(arguments: &mut Arguments) -> Result<()> {
+    let case = arguments.word();
     arguments.finish()?;
-    opensips::test_in_trees()
+    opensips::test_in_trees(case.as_deref())
 }
 
 fn run_bench(arguments: &mut Arguments) -> Result<()> {

@@ -1,12 +1,13 @@
 //! `cargo xtask opensips-test`: the module in real trees of OpenSIPS.
 
-use xtask::Result;
+use xtask::{Result, TestBroker};
 
 use crate::command::{cargo, run};
+use crate::install;
 
 /// Builds the module in every tree in the folder that `OPENSIPS_SRC` names, and runs OpenSIPS with it
-/// in those that are built.
-pub(crate) fn test_in_trees() -> Result<()> {
+/// in those that are built: all cases, or those with this in their name.
+pub(crate) fn test_in_trees(case: Option<&str>) -> Result<()> {
     if std::env::var_os("OPENSIPS_SRC").is_none() {
         println!(
             "not run: set OPENSIPS_SRC to a folder with trees of OpenSIPS, such as 3.6/ and master/, \
@@ -14,7 +15,12 @@ pub(crate) fn test_in_trees() -> Result<()> {
         );
         return Ok(());
     }
-    run(&mut cargo(
-        "test --package event-kafka-ffi --test opensips -- --nocapture",
-    ))
+    if let TestBroker::Kafka {
+        bootstrap: None, ..
+    } = TestBroker::from_environment()?
+    {
+        install::for_brokers()?;
+    }
+    let mut test = cargo("test --package event-kafka-ffi --test opensips -- --nocapture");
+    run(test.env("OPENSIPS_CASE", case.unwrap_or_default()))
 }

@@ -1,5 +1,6 @@
-//! The module in real OpenSIPS: in every source tree in the folder that `OPENSIPS_SRC` names. Without
-//! that, nothing is run here. `cargo xtask opensips-test` is the command for this.
+//! The module in real OpenSIPS: in every source tree in the folder that `OPENSIPS_SRC` names, against
+//! the broker that `EVENT_KAFKA_TEST_BROKER` names. Without trees nothing is run here.
+//! `cargo xtask opensips-test` is the command for this.
 
 mod cases;
 mod server;
@@ -7,18 +8,22 @@ mod sip;
 mod tree;
 
 #[path = "../support/mod.rs"]
+mod c;
+#[path = "../../../tests/support/mod.rs"]
 mod support;
 
-use std::env;
 use std::path::PathBuf;
+use std::{env, fmt, panic};
 
+use cases::Case;
 use tree::Tree;
+use xtask::TestBroker;
 
-/// The trees of OpenSIPS that are here; in those that were built, OpenSIPS is run.
-fn trees() -> Vec<Tree> {
+#[test]
+fn the_module_builds_without_a_warning_and_does_all_it_has_to() {
     let Some(folder) = env::var_os("OPENSIPS_SRC").map(PathBuf::from) else {
         println!("not run: OPENSIPS_SRC names no folder of OpenSIPS trees");
-        return Vec::new();
+        return;
     };
     let trees = Tree::all_in(&folder);
     assert!(
@@ -26,22 +31,76 @@ fn trees() -> Vec<Tree> {
         "{} has no OpenSIPS tree",
         folder.display()
     );
-    trees
-}
-
-#[test]
-fn the_module_builds_without_a_warning_and_does_all_it_has_to() {
-    for tree in trees() {
-        let warnings = tree.build();
-        assert!(warnings.is_empty(), "{}:\n{warnings}", tree.name());
-        println!("{}: built without a warning", tree.name());
+    println!("broker: {}", TestBroker::from_environment().unwrap());
+    let mut tally = Tally::default();
+    for tree in &trees {
+        tally.count(tree, "build", "no warning", |tree| {
+            let warnings = tree.build();
+            assert!(warnings.is_empty(), "{warnings}");
+            Some(tree.version())
+        });
         if !tree.is_built() {
             println!("{}: not run, as this tree has no opensips", tree.name());
             continue;
         }
-        for (name, case) in cases::ALL {
-            case(&tree);
-            println!("{}: {name}", tree.name());
+        for (name, what, case) in wanted_cases() {
+            tally.count(tree, name, what, *case);
         }
+    }
+    println!("{tally}");
+    assert!(tally.failed == 0 && tally.passed > 0, "{tally}");
+}
+
+/// Those that `OPENSIPS_CASE` names by a part of their name, or all.
+fn wanted_cases() -> impl Iterator<Item = &'static (&'static str, &'static str, Case)> {
+    let wanted = env::var("OPENSIPS_CASE").unwrap_or_default();
+    let cases = cases::ALL.iter();
+    let mut cases = cases
+        .filter(move |(name, ..)| name.contains(&wanted))
+        .peekable();
+    assert!(cases.peek().is_some(), "no case has that in its name");
+    cases
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    passed: u32,
+    failed: u32,
+    skipped: u32,
+}
+
+impl Tally {
+    /// Goes through a case and says in one line what came of it. A failure keeps no other case from
+    /// being run.
+    fn count(&mut self, tree: &Tree, name: &str, what: &str, case: Case) {
+        let outcome = match panic::catch_unwind(|| case(tree)) {
+            Ok(Some(counted)) => {
+                self.passed += 1;
+                format!("{what}: {counted}")
+            }
+            Ok(None) => {
+                self.skipped += 1;
+                "skipped".to_owned()
+            }
+            Err(_) => {
+                self.failed += 1;
+                "FAILED".to_owned()
+            }
+        };
+        println!("{} {name}: {outcome}", tree.name());
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            passed,
+            failed,
+            skipped,
+        } = self;
+        write!(
+            f,
+            "in OpenSIPS: {passed} passed, {failed} failed, {skipped} skipped"
+        )
     }
 }

@@ -1,5 +1,6 @@
 //! A running OpenSIPS.
 
+use std::env;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -11,8 +12,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
 
+use crate::c::scratch;
 use crate::sip::Client;
-use crate::support::scratch;
 use crate::tree::Tree;
 
 pub(crate) struct Server {
@@ -46,7 +47,16 @@ impl Server {
         log
     }
 
+    /// Has a script looked at without being run (`-C`); whether it was found right.
+    pub(crate) fn check(tree: &Tree, name: &str, script: &str) -> bool {
+        Self::spawn_with(tree, name, script, "-C").wait().success()
+    }
+
     fn spawn(tree: &Tree, name: &str, script: &str) -> Self {
+        Self::spawn_with(tree, name, script, "-F")
+    }
+
+    fn spawn_with(tree: &Tree, name: &str, script: &str, option: &str) -> Self {
         let folder = scratch(&format!("run-{}-{name}", tree.name()));
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
@@ -54,9 +64,10 @@ impl Server {
         let config = folder.join("opensips.cfg");
         fs::write(&config, config_of(tree, &folder, address, script)).unwrap();
         let log = File::create(folder.join("log")).unwrap();
+        let options = env::var("OPENSIPS_OPTIONS").unwrap_or_default();
         let process = Command::new(tree.server())
-            .arg("-F")
-            .arg("-f")
+            .args(options.split_whitespace())
+            .args([option, "-f"])
             .arg(&config)
             .args(["-m", "64", "-M", "8", "-w"])
             .arg(&folder)

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::{libraries, run, scratch};
+use crate::c::{libraries, run, scratch};
 
 pub(crate) struct Tree {
     source: PathBuf,
@@ -36,6 +36,18 @@ impl Tree {
     /// Whether there is a server to run.
     pub(crate) fn is_built(&self) -> bool {
         self.server().is_file()
+    }
+
+    /// Which OpenSIPS it is, in words.
+    pub(crate) fn version(&self) -> String {
+        let defs = fs::read_to_string(self.source.join("Makefile.defs")).unwrap();
+        let part = |name: &str| {
+            let values = defs.lines().filter_map(|line| line.split_once('='));
+            let mut values = values.filter(|(key, _)| key.trim_end() == name);
+            values.next().map_or("", |(_, value)| value.trim())
+        };
+        let [major, minor, sub] = ["VERSION_MAJOR", "VERSION_MINOR", "VERSION_SUBMINOR"].map(part);
+        format!("OpenSIPS {major}.{minor}.{sub}")
     }
 
     pub(crate) fn server(&self) -> PathBuf {

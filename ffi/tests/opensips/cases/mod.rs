@@ -1,0 +1,182 @@
+//! What the module has to do in a real OpenSIPS, against a broker of any kind. The numbers B1 to B23
+//! are those of `docs/opensips-defects.md`.
+
+mod bursts;
+mod logs;
+mod outages;
+mod payloads;
+mod publishing;
+mod sockets;
+mod subscriptions;
+
+use std::fmt;
+
+use crate::sip::Client;
+use crate::support::{self, Cluster, Needs, Record};
+use crate::tree::Tree;
+
+/// Has it done in a tree; what was counted. `None` after saying that this broker will not do.
+pub(crate) type Case = fn(&Tree) -> Option<String>;
+
+/// With its name, and what holds if it passes.
+pub(crate) const ALL: &[(&str, &str, Case)] = &[
+    (
+        "publishing",
+        "messages without key and route are published (B1), and what cannot be is refused",
+        publishing::publishing,
+    ),
+    (
+        "reports",
+        "report routes find all in their AVPs",
+        publishing::reports,
+    ),
+    (
+        "failures_only",
+        "where only failures are reported, delivered messages leave nothing behind (B8)",
+        publishing::failures_only,
+    ),
+    (
+        "payloads",
+        "all is told byte for byte (B22), with the Call-ID as key (B2)",
+        payloads::payloads,
+    ),
+    (
+        "core_payloads",
+        "whatever is raised, the bytes are those of the core's own transports",
+        payloads::core_payloads,
+    ),
+    (
+        "core_log",
+        "E_CORE_LOG is told, but for what the Kafka worker logs itself",
+        logs::core_log,
+    ),
+    (
+        "properties",
+        "properties are obeyed, or with strict=0 ignored with a warning",
+        sockets::properties,
+    ),
+    (
+        "socket_forms",
+        "sockets of every form are understood",
+        sockets::socket_forms,
+    ),
+    (
+        "malformed_sockets",
+        "malformed sockets are refused (B3)",
+        sockets::malformed_sockets,
+    ),
+    (
+        "refusals",
+        "what is wrong in the configuration stops the start",
+        sockets::refusals,
+    ),
+    (
+        "renewals",
+        "renewed subscriptions are one, and can be ended (B11, B12)",
+        subscriptions::renewals,
+    ),
+    (
+        "failover",
+        "event_virtual fails over to a living cluster, and the log says why (B18)",
+        subscriptions::failover,
+    ),
+    (
+        "dead_cluster",
+        "a dead cluster refuses, and hinders no other (B4, B5)",
+        outages::dead_cluster,
+    ),
+    (
+        "dead_ports",
+        "20 dead clusters make 20 reports (B6)",
+        outages::dead_ports,
+    ),
+    (
+        "late_cluster",
+        "what waited for a cluster is delivered and reported when it is there (B6)",
+        outages::late_cluster,
+    ),
+    (
+        "burst",
+        "a burst of 100,000 is taken whole, and all arrives (B4)",
+        bursts::burst,
+    ),
+    (
+        "sigterm",
+        "SIGTERM right after a burst loses nothing (B9, B10), a stray one does nothing (B19)",
+        bursts::sigterm,
+    ),
+];
+
+/// A topic of a case's own, shown as `brokers/topic`. It has one partition, so that there is an order.
+struct Topic<'a> {
+    cluster: &'a Cluster,
+    name: String,
+}
+
+impl<'a> Topic<'a> {
+    fn new(cluster: &'a Cluster, name: &str) -> Self {
+        let name = support::unique_name(name);
+        cluster.create_topic(&name, 1);
+        Self { cluster, name }
+    }
+
+    fn records(&self) -> Vec<Record> {
+        self.cluster.read_all(&self.name)
+    }
+
+    /// Waits until there are so many records, or more.
+    fn wait_for(&self, count: usize) -> Vec<Record> {
+        support::eventually(&format!("{self} holds {count} records"), || {
+            let ends = self.cluster.end_offsets(&self.name);
+            (ends.values().sum::<i64>() as usize >= count).then_some(())
+        });
+        self.records()
+    }
+}
+
+impl fmt::Display for Topic<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.cluster.bootstrap(), self.name)
+    }
+}
+
+/// The cluster that all cases share.
+fn shared_cluster() -> Option<&'static Cluster> {
+    support::cluster(Needs::ANY)
+}
+
+/// What the key of a record has to be.
+enum Key {
+    None,
+    /// The Call-ID of the request.
+    CallId,
+    Is(&'static [u8]),
+}
+
+impl Key {
+    #[track_caller]
+    fn expect(&self, name: &str, record: &Record, client: &Client) {
+        let call_id = client.call_id();
+        let expected = match self {
+            Self::None => None,
+            Self::CallId => Some(call_id.as_bytes()),
+            Self::Is(key) => Some(*key),
+        };
+        assert_eq!(key_of(record), expected, "{name}");
+    }
+}
+
+fn key_of(record: &Record) -> Option<&[u8]> {
+    record.key.as_deref()
+}
+
+fn value_of(record: &Record) -> &[u8] {
+    record.value.as_deref().expect("there are no tombstones")
+}
+
+/// Fails with both as texts where they differ.
+#[track_caller]
+fn assert_bytes(name: &str, bytes: &[u8], expected: &[u8]) {
+    let [shown, wanted] = [bytes, expected].map(|bytes| bytes.escape_ascii().to_string());
+    assert_eq!(shown, wanted, "{name}");
+}
