@@ -58,6 +58,10 @@ usage: cargo xtask COMMAND
                        and OpenSIPS runs with it where that is built, against the broker that
                        EVENT_KAFKA_TEST_BROKER names (`kafka`, say; the mock unless it is set); all cases,
                        or those with CASE in their name; not run without OPENSIPS_SRC
+  opensips-soak [--minutes M]
+                       a cluster that is away from OpenSIPS while scripts publish 1000 messages a second
+                       to it, and 1000 subscriptions that are renewed, both at once for an hour unless
+                       told otherwise: SIP and memory meanwhile; not run without OPENSIPS_SRC
   plants [NAME]        re-introduces known defects (plants/*.patch) one at a time, in a copy: each
                        must be found by the test or the seeds that it names
   kafka up [--nodes 1|3] [--kafka VERSION] [--port P] [--partitions N] [--fresh]
@@ -92,6 +96,7 @@ fn run(arguments: &mut Arguments) -> Result<()> {
         Some("golden") => golden::write(arguments),
         Some("sim") => sim::simulate(arguments),
         Some("opensips-test") => run_opensips_test(arguments),
+        Some("opensips-soak") => run_opensips_soak(arguments),
         Some("plants") => run_plants(arguments),
         Some("kafka") => run_kafka(arguments),
         Some("help" | "--help" | "-h") => {
@@ -131,6 +136,16 @@ fn run_opensips_test(arguments: &mut Arguments) -> Result<()> {
     let case = arguments.word();
     arguments.finish()?;
     opensips::test_in_trees(case.as_deref())
+}
+
+fn run_opensips_soak(arguments: &mut Arguments) -> Result<()> {
+    let minutes = arguments.value("--minutes")?.unwrap_or(60);
+    arguments.finish()?;
+    if minutes < 10 {
+        let text = format!("--minutes {minutes}: messages wait for 5 minutes; give at least 10");
+        return Err(Error::Usage(text));
+    }
+    opensips::soak(minutes)
 }
 
 fn run_bench(arguments: &mut Arguments) -> Result<()> {

@@ -1,4 +1,4 @@
-//! `cargo xtask opensips-test`: the module in real trees of OpenSIPS.
+//! `cargo xtask opensips-test` and `opensips-soak`: the module in real trees of OpenSIPS.
 
 use xtask::{Result, TestBroker};
 
@@ -8,11 +8,7 @@ use crate::install;
 /// Builds the module in every tree in the folder that `OPENSIPS_SRC` names, and runs OpenSIPS with it
 /// in those that are built: all cases, or those with this in their name.
 pub(crate) fn test_in_trees(case: Option<&str>) -> Result<()> {
-    if std::env::var_os("OPENSIPS_SRC").is_none() {
-        println!(
-            "not run: set OPENSIPS_SRC to a folder with trees of OpenSIPS, such as 3.6/ and master/, \
-             each a checkout in which `make` was run"
-        );
+    if !are_there_trees() {
         return Ok(());
     }
     if let TestBroker::Kafka {
@@ -23,4 +19,25 @@ pub(crate) fn test_in_trees(case: Option<&str>) -> Result<()> {
     }
     let mut test = cargo("test --package event-kafka-ffi --test opensips -- --nocapture");
     run(test.env("OPENSIPS_CASE", case.unwrap_or_default()))
+}
+
+/// Has OpenSIPS of the first tree that is built publish to a cluster that is away, and renew a thousand
+/// subscriptions, both at once for so many minutes.
+pub(crate) fn soak(minutes: u32) -> Result<()> {
+    if !are_there_trees() {
+        return Ok(());
+    }
+    let mut soak = cargo("test --package event-kafka-ffi --test opensips -- --nocapture --ignored");
+    run(soak.env("OPENSIPS_SOAK_MINUTES", minutes.to_string()))
+}
+
+fn are_there_trees() -> bool {
+    let named = std::env::var_os("OPENSIPS_SRC").is_some();
+    if !named {
+        println!(
+            "not run: set OPENSIPS_SRC to a folder with trees of OpenSIPS, such as 3.6/ and master/, \
+             each a checkout in which `make` was run"
+        );
+    }
+    named
 }

@@ -13,24 +13,19 @@ mod c;
 mod support;
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::{env, fmt, panic};
 
-use cases::Case;
+use cases::{Case, outage, renewals};
 use tree::Tree;
 use xtask::TestBroker;
 
 #[test]
 fn the_module_builds_without_a_warning_and_does_all_it_has_to() {
-    let Some(folder) = env::var_os("OPENSIPS_SRC").map(PathBuf::from) else {
+    let Some(trees) = trees() else {
         println!("not run: OPENSIPS_SRC names no folder of OpenSIPS trees");
         return;
     };
-    let trees = Tree::all_in(&folder);
-    assert!(
-        !trees.is_empty(),
-        "{} has no OpenSIPS tree",
-        folder.display()
-    );
     println!("broker: {}", TestBroker::from_environment().unwrap());
     let mut tally = Tally::default();
     for tree in &trees {
@@ -49,6 +44,18 @@ fn the_module_builds_without_a_warning_and_does_all_it_has_to() {
     }
     println!("{tally}");
     assert!(tally.failed == 0 && tally.passed > 0, "{tally}");
+}
+
+/// Those in the folder that `OPENSIPS_SRC` names.
+fn trees() -> Option<Vec<Tree>> {
+    let folder = env::var_os("OPENSIPS_SRC").map(PathBuf::from)?;
+    let trees = Tree::all_in(&folder);
+    assert!(
+        !trees.is_empty(),
+        "{} has no OpenSIPS tree",
+        folder.display()
+    );
+    Some(trees)
 }
 
 /// Those that `OPENSIPS_CASE` names by a part of their name, or all.
@@ -103,4 +110,34 @@ impl fmt::Display for Tally {
             "in OpenSIPS: {passed} passed, {failed} failed, {skipped} skipped"
         )
     }
+}
+
+/// `cargo xtask opensips-soak`, as the next one.
+#[test]
+#[ignore = "takes an hour"]
+fn a_cluster_that_is_away_for_an_hour_costs_sip_nothing() {
+    println!("{}", outage::long(one_tree(), minutes()));
+}
+
+#[test]
+#[ignore = "takes an hour"]
+fn a_thousand_subscriptions_can_be_renewed_for_an_hour() {
+    println!("{}", renewals::long(one_tree(), minutes()));
+}
+
+/// How long a soak takes: `OPENSIPS_SOAK_MINUTES`.
+fn minutes() -> u64 {
+    let minutes = env::var("OPENSIPS_SOAK_MINUTES");
+    minutes.map_or(60, |minutes| minutes.parse().unwrap())
+}
+
+/// The first tree that was built, with the module.
+fn one_tree() -> &'static Tree {
+    static TREE: OnceLock<Tree> = OnceLock::new();
+    TREE.get_or_init(|| {
+        let tree = trees().into_iter().flatten().find(Tree::is_built);
+        let tree = tree.expect("OPENSIPS_SRC names a folder with a tree that was built");
+        tree.build();
+        tree
+    })
 }

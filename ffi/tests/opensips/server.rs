@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -20,6 +21,8 @@ pub(crate) struct Server {
     process: Child,
     address: SocketAddr,
     folder: PathBuf,
+    /// All who ask are answered by the same pipe.
+    asking: Mutex<()>,
 }
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -79,6 +82,7 @@ impl Server {
             process,
             address,
             folder,
+            asking: Mutex::new(()),
         }
     }
 
@@ -106,14 +110,30 @@ impl Server {
 
     /// Asks by the management interface; its answer.
     pub(crate) fn manage(&self, method: &str, params: &[&str]) -> String {
+        let params: Vec<_> = params.iter().map(|param| format!("{param:?}")).collect();
+        self.ask(method, &params.join(","))
+    }
+
+    /// A statistic of the core, or of the script.
+    pub(crate) fn statistic(&self, name: &str) -> u64 {
+        let answer = self.ask("get_statistics", &format!("[{name:?}]"));
+        // As `"group:name":number`.
+        let number = answer.split_once(&format!("{name}\":")).map(|(_, rest)| {
+            let is_end = |character: char| !character.is_ascii_digit();
+            rest.trim_start().split(is_end).next().unwrap().parse()
+        });
+        number.unwrap_or_else(|| panic!("{answer}")).unwrap()
+    }
+
+    /// Asks by the management interface; its answer. The parameters are JSON.
+    fn ask(&self, method: &str, params: &str) -> String {
+        let _one = self.asking.lock().unwrap();
         let reply = self.folder.join("reply");
         if !reply.exists() {
             mkfifo(&reply, Mode::S_IRWXU).unwrap();
         }
-        let params: Vec<_> = params.iter().map(|param| format!("{param:?}")).collect();
         let request = format!(
-            ":reply:{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{method}\",\"params\":[{}]}}\n",
-            params.join(",")
+            ":reply:{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{method}\",\"params\":[{params}]}}\n"
         );
         let mut fifo = File::options()
             .write(true)
@@ -143,6 +163,18 @@ impl Server {
 
     pub(crate) fn threads_of(pid: Pid) -> usize {
         fs::read_dir(format!("/proc/{pid}/task")).unwrap().count()
+    }
+
+    pub(crate) fn descriptors_of(pid: Pid) -> usize {
+        fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+    }
+
+    /// What `/proc` says of the memory of a process, such as `RssAnon`, in bytes.
+    pub(crate) fn memory_of(pid: Pid, what: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let mut lines = status.lines().filter_map(|line| line.split_once(':'));
+        let (_, size) = lines.find(|(name, _)| *name == what).unwrap();
+        1024 * size.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
     }
 
     /// Ends it as an operator does; that has to work, and in time.

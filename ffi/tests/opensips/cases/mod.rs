@@ -2,10 +2,13 @@
 //! are those of `docs/opensips-defects.md`.
 
 mod bursts;
+mod load;
 mod logs;
+pub(crate) mod outage;
 mod outages;
 mod payloads;
 mod publishing;
+pub(crate) mod renewals;
 mod sockets;
 mod subscriptions;
 
@@ -94,6 +97,16 @@ pub(crate) const ALL: &[(&str, &str, Case)] = &[
         "late_cluster",
         "what waited for a cluster is delivered and reported when it is there (B6)",
         outages::late_cluster,
+    ),
+    (
+        "long_outage",
+        "a cluster that is away for long costs SIP and shared memory nothing (B7)",
+        outage::short,
+    ),
+    (
+        "many_renewals",
+        "many subscriptions are renewed and expire, and leave nothing behind",
+        renewals::short,
     ),
     (
         "burst",
