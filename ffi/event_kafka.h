@@ -1308,9 +1308,9 @@ int32_t event_kafka_worker_counters(struct event_kafka_worker_t worker,
                                     struct event_kafka_worker_counters_t *counters);
 
 /**
- * Why a socket is of no use any more, if it is not: error becomes the code of what happened to its
- * producer, or 0, and the text says more. Only idempotent producers can fail like this. Unsubscribe
- * all of its sockets; what is subscribed from then on gets another one.
+ * Why a socket is of no use now, if it is not: error becomes the code of what happened to its producer,
+ * or 0, and the text says more. Only idempotent producers can fail like this. The next message for the
+ * socket gets it another one, if the one before lasted for a second.
  *
  * The worker's process, any thread, at any time.
  *

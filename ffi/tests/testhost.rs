@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use kafka_mock::{Cluster, Record};
+use kafka_mock::{ApiKey, Cluster, Fault, Record, ResponseError, Rule};
 
 use support::{libraries, run, scratch};
 
@@ -162,9 +162,94 @@ fn who_raises_an_event_is_told_its_outcome() {
     assert_eq!(values(&cluster, "status").len(), 1);
 }
 
+#[test]
+fn messages_for_a_cluster_that_is_away_take_no_shared_memory() {
+    after("away_for_long");
+}
+
+#[test]
+fn a_cluster_that_is_away_and_whose_queue_is_full_holds_up_no_other() {
+    let cluster = after("full_beside_others");
+    assert_eq!(values(&cluster, "published").len(), 100);
+}
+
+#[test]
+fn events_of_a_subscription_that_is_gone_arrive_and_those_who_raised_them_are_told() {
+    let cluster = after("left_with_messages");
+    assert_eq!(values(&cluster, "events").len(), 100);
+    assert_eq!(values(&cluster, "second").len(), 1);
+}
+
+#[test]
+fn a_subscription_that_goes_while_its_cluster_is_away_holds_up_no_other() {
+    after("left_while_away");
+}
+
+#[test]
+fn all_processes_can_subscribe_and_unsubscribe_at_once() {
+    let cluster = after("many_subscribe");
+    assert_eq!(values(&cluster, "events").len(), 1);
+}
+
+#[test]
+fn sockets_that_come_and_go_leave_the_descriptors_of_the_worker_as_they_were() {
+    let cluster = after("descriptors");
+    assert_eq!(values(&cluster, "events").len(), 20);
+}
+
+#[test]
+fn no_thread_of_the_worker_is_interrupted_by_a_signal() {
+    after("signals_are_blocked");
+}
+
+#[test]
+fn where_shared_memory_is_short_nothing_is_lost_but_what_is_told() {
+    after("memory_is_short");
+    after("no_memory_for_routes");
+    after("no_memory_for_subscriptions");
+}
+
+#[test]
+fn what_lies_in_lanes_survives_a_worker_that_is_killed() {
+    let cluster = after("kill_worker");
+    assert_eq!(values(&cluster, "published").len(), 1001);
+    assert_eq!(values(&cluster, "events").len(), 1000);
+}
+
+#[test]
+fn where_no_worker_is_nobody_waits_and_what_finds_no_room_is_refused() {
+    after("killed_and_not_replaced");
+}
+
+#[test]
+fn sequence_numbers_that_a_broker_does_not_expect_lose_nothing() {
+    let unexpected = Fault::Error(ResponseError::OutOfOrderSequenceNumber);
+    let cluster = after_with("in_doubt", |cluster| {
+        cluster.inject(Rule::new(unexpected).api(ApiKey::Produce).times(3));
+    });
+    let expected: Vec<_> = (0..100).map(|number: u32| number.to_string()).collect();
+    assert_eq!(values(&cluster, "published"), expected);
+}
+
+#[test]
+fn a_producer_that_has_failed_for_good_is_replaced() {
+    let forbidden = Fault::Error(ResponseError::ClusterAuthorizationFailed);
+    let cluster = after_with("failed_for_good", |cluster| {
+        cluster.inject(Rule::new(forbidden).api(ApiKey::InitProducerId).times(1));
+    });
+    assert_eq!(values(&cluster, "published").last().unwrap(), "later");
+    assert_eq!(values(&cluster, "events").len(), 1);
+}
+
 /// Runs a case of the host; what has become of its broker.
 fn after(case: &str) -> Cluster {
+    after_with(case, |_| ())
+}
+
+/// As `after`, with a cluster that something was done to.
+fn after_with(case: &str, done: impl FnOnce(&Cluster)) -> Cluster {
     let cluster = Cluster::builder().start().unwrap();
+    done(&cluster);
     for topic in [
         "published",
         "second",
@@ -214,7 +299,7 @@ fn build_host() -> PathBuf {
         .args(CHECKED.split_whitespace())
         .args(["-rdynamic", "-o"])
         .arg(&host)
-        .args(["host.c", "cases.c"].map(|source| folder.join(source)));
+        .args(["host.c", "steps.c", "cases.c", "trouble.c"].map(|source| folder.join(source)));
     run(compile.arg("-ldl"));
     host
 }

@@ -14,8 +14,8 @@ struct host_case {
 	int starts;
 };
 
-/* The last one has no name. */
-extern const struct host_case host_cases[];
+/* What the module does, and what it does in trouble. The last one of a list has no name. */
+extern const struct host_case host_cases[], host_troubles[];
 
 extern const char *host_bootstrap;
 

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,6 +31,9 @@ static struct shared {
 	size_t used;
 	long pieces;
 	volatile enum sr_core_states state;
+	volatile pid_t module_process;
+	/* So many jobs cannot be dispatched from now on. */
+	volatile int undispatchable;
 	_Alignas(16) char memory[];
 } *shared;
 
@@ -45,7 +49,6 @@ static struct module_exports *module;
 static const evi_export_t *transport;
 static struct os_script_routes all_routes;
 static int ipc[2];
-static pid_t module_process = -1;
 static char call_id_text[] = "call-1@testhost", dummy_text[] = "dummy-1";
 static struct hdr_field call_id = { str_init(call_id_text) };
 static struct hdr_field dummy_call_id = { str_init(dummy_text) };
@@ -96,12 +99,27 @@ void lock_release(gen_lock_t *lock)
 	__sync_lock_release(lock);
 }
 
+/* How many pieces this process still gets before it is refused one; negative: none is refused. */
+static int until_refusal = -1;
+
+void host_refuse_piece(int number)
+{
+	until_refusal = number;
+}
+
+int host_has_refused(void)
+{
+	return until_refusal < 0;
+}
+
 /* Never gives a piece out twice, so that whoever uses a freed one is seen. */
 void *shm_malloc(unsigned long size)
 {
 	struct piece *piece = NULL;
 	size_t needed = sizeof *piece + ((size + 15) & ~15ul);
 
+	if (until_refusal >= 0 && until_refusal-- == 0)
+		return NULL;
 	lock_get(&shared->lock);
 	if (shared->used + needed <= SHM_SIZE) {
 		piece = (struct piece *)(shared->memory + shared->used);
@@ -151,7 +169,21 @@ int ipc_dispatch_rpc(ipc_rpc_f *function, void *param)
 {
 	struct job job = { function, param };
 
+	if (shared->undispatchable > 0) {
+		shared->undispatchable--;
+		return -1;
+	}
 	return write(ipc[1], &job, sizeof job) == sizeof job ? 0 : -1;
+}
+
+void host_refuse_jobs(int count)
+{
+	shared->undispatchable = count;
+}
+
+int host_refused_jobs_left(void)
+{
+	return shared->undispatchable;
 }
 
 static long now_ms(void)
@@ -189,7 +221,7 @@ static int end_of(pid_t pid)
 	return status;
 }
 
-int host_in_process(void (*run)(void))
+static pid_t start(void (*run)(void))
 {
 	pid_t pid = fork();
 
@@ -197,12 +229,30 @@ int host_in_process(void (*run)(void))
 		run();
 		exit(0);
 	}
-	return end_of(pid);
+	return pid;
+}
+
+int host_in_process(void (*run)(void))
+{
+	return end_of(start(run));
+}
+
+int host_in_processes(int count, void (*run)(void))
+{
+	pid_t pids[16];
+	int i, status = 0;
+
+	assert(count <= 16);
+	for (i = 0; i < count; i++)
+		pids[i] = start(run);
+	for (i = 0; i < count; i++)
+		status |= end_of(pids[i]);
+	return status;
 }
 
 int host_module_process(void)
 {
-	return module_process;
+	return shared->module_process;
 }
 
 /* Messages */
@@ -223,11 +273,25 @@ struct sip_msg *host_message(void)
 	return &msg;
 }
 
+static int dummies, refused_dummies;
+
+int host_dummies(void)
+{
+	return dummies;
+}
+
+void host_refuse_dummies(int count)
+{
+	refused_dummies = count;
+}
+
 struct sip_msg *get_dummy_sip_msg(void)
 {
-	struct sip_msg *msg = calloc(1, sizeof *msg);
+	struct sip_msg *msg = refused_dummies > 0 ? NULL : calloc(1, sizeof *msg);
 
+	refused_dummies -= refused_dummies > 0;
 	if (msg) {
+		dummies++;
 		msg->unparsed_callid = &dummy_call_id;
 		msg->is_dummy = 1;
 	}
@@ -237,6 +301,7 @@ struct sip_msg *get_dummy_sip_msg(void)
 void release_dummy_sip_msg(struct sip_msg *msg)
 {
 	assert(msg->is_dummy);
+	dummies--;
 	free(msg);
 }
 
@@ -451,16 +516,15 @@ static void on_term(int signal)
 		_exit(0);
 }
 
-static void start_module_process(void)
+static void in_module_process(void)
 {
-	const proc_export_t *process = module->procs;
+	module->procs->function(0);
+}
 
-	assert(process->no == 1 && process->flags == 0);
-	module_process = fork();
-	if (module_process == 0) {
-		process->function(0);
-		exit(0);
-	}
+void host_start_module_process(void)
+{
+	assert(module->procs->no == 1 && module->procs->flags == 0);
+	shared->module_process = start(in_module_process);
 }
 
 static int has_ended(pid_t pid, int *status)
@@ -475,11 +539,11 @@ static int end(void)
 	int status;
 
 	shared->state = STATE_TERMINATING;
-	kill(module_process, SIGTERM);
-	while (!has_ended(module_process, &status)) {
+	kill(shared->module_process, SIGTERM);
+	while (!has_ended(shared->module_process, &status)) {
 		if (now_ms() > deadline) {
-			kill(module_process, SIGKILL);
-			end_of(module_process);
+			kill(shared->module_process, SIGKILL);
+			end_of(shared->module_process);
 			fprintf(stderr, "the process of the module did not end in time\n");
 			return 0;
 		}
@@ -504,7 +568,7 @@ static int run(const struct host_case *what)
 		fprintf(stderr, "it started, and should not have\n");
 		return 0;
 	}
-	start_module_process();
+	host_start_module_process();
 	status = host_in_process(what->run);
 	if (status)
 		fprintf(stderr, "the process of %s ended with %#x\n", what->name, status);
@@ -513,16 +577,26 @@ static int run(const struct host_case *what)
 
 const char *host_bootstrap;
 
-/* With nothing but the module: lists the cases. With a case and brokers: runs it. */
+static const struct host_case *find_case(const char *name)
+{
+	static const struct host_case *const lists[] = { host_cases, host_troubles };
+	const struct host_case *what;
+	size_t i;
+
+	for (i = 0; i < sizeof lists / sizeof *lists; i++) {
+		for (what = lists[i]; what->name; what++) {
+			if (!strcmp(what->name, name))
+				return what;
+		}
+	}
+	return NULL;
+}
+
+/* Runs a case with a module and brokers. */
 int main(int count, char **arguments)
 {
 	const struct host_case *what;
 
-	if (count == 2) {
-		for (what = host_cases; what->name; what++)
-			puts(what->name);
-		return 0;
-	}
 	if (count != 4)
 		return 2;
 	host_bootstrap = arguments[3];
@@ -532,10 +606,11 @@ int main(int count, char **arguments)
 		return 2;
 	signal(SIGTERM, on_term);
 	signal(SIGPIPE, SIG_IGN);
+	/* Also that of a case that has started another process of the module. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	load(arguments[1]);
-	for (what = host_cases; what->name; what++) {
-		if (!strcmp(what->name, arguments[2]))
-			return run(what) ? 0 : 1;
-	}
-	return 2;
+	what = find_case(arguments[2]);
+	if (!what)
+		return 2;
+	return run(what) ? 0 : 1;
 }

@@ -30,14 +30,30 @@ int host_serve_until(int (*is_enough)(void));
 /* A process that runs a function and ends; how it ended. */
 int host_in_process(void (*run)(void));
 
+/* So many of them (16 at most) at once; 0 if all ended well. */
+int host_in_processes(int count, void (*run)(void));
+
 /* The text of a variable in the list of now, or "(none)". */
 const char *host_avp(const char *name);
 
 /* How many pieces of shared memory are in use. */
 long host_shm_pieces(void);
 
-/* The process of the module. */
+/* From now on, this process gets so many pieces, and is refused the next one; whether it was. */
+void host_refuse_piece(int number);
+int host_has_refused(void);
+
+/* From now on, so many jobs are refused; how many of them still will be. */
+void host_refuse_jobs(int count);
+int host_refused_jobs_left(void);
+
+/* How many messages this process has made up and not released; the next so many are refused. */
+int host_dummies(void);
+void host_refuse_dummies(int count);
+
+/* The process of the module; and another one in its place. */
 int host_module_process(void);
+void host_start_module_process(void);
 
 /* A SIP message, with a Call-ID. */
 struct sip_msg *host_message(void);

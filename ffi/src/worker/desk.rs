@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use event_kafka::opensips::{
     Registry, SocketKey, SocketPublishError, SocketReport, SocketReports, SubscribeError,
 };
-use event_kafka::{Failure, Persisted};
+use event_kafka::{Failure, Persisted, PublishError};
 
 use super::batches::Batches;
 use super::table::Keys;
@@ -106,6 +106,8 @@ struct Served {
     key: Result<SocketKey, Arc<str>>,
     /// Messages that were accepted and have not left.
     held: u64,
+    /// When it last got another producer for one that had failed for good.
+    replaced: Option<Instant>,
     /// How many more rounds may find messages that were published before it was closed.
     rounds_left: Option<usize>,
 }
@@ -133,6 +135,9 @@ enum Refusal {
 const QUANTUM: usize = 64 << 10;
 /// Reports that are moved in a round.
 const MOST_REPORTS: usize = 1024;
+/// How long a socket has to do with a producer that has failed for good before it gets another one,
+/// which may fail for the same reason.
+const REPLACED_AFTER: Duration = Duration::from_secs(1);
 /// As long as so many reports wait for a process, nothing is taken from its lane.
 const MOST_PARKED: usize = 1024;
 
@@ -332,6 +337,15 @@ impl Clerk {
     }
 
     fn publish(&mut self, message: &Message<'_>, ticket: Ticket) -> Result<(), Refusal> {
+        match self.try_publish(message, ticket) {
+            Err(refusal) if refusal.is_for_good() && self.replace_producer(message.socket) => {
+                self.try_publish(message, ticket)
+            }
+            result => result,
+        }
+    }
+
+    fn try_publish(&mut self, message: &Message<'_>, ticket: Ticket) -> Result<(), Refusal> {
         let slot = message.socket.slot as usize;
         let is_known = |served: &Option<Served>| {
             served
@@ -446,21 +460,52 @@ impl Clerk {
         let Some(text) = self.area.sockets().text(id) else {
             return;
         };
-        let key = self.subscribe(&text).map_err(|error| {
-            tracing::error!("a socket cannot be used: {error}");
-            Arc::from(error.to_string())
-        });
-        if let Ok(key) = key {
-            self.keys.insert(id, key);
-            let is_full = self.registry.status(key).is_some_and(|status| status.full);
-            self.area.sockets().set_full(id, is_full);
-        }
+        let key = self.meet(id, &text);
         self.sockets[id.slot as usize] = Some(Served {
             id,
             key,
             held: 0,
+            replaced: None,
             rounds_left: None,
         });
+    }
+
+    /// Subscribes a socket; or says why that cannot be.
+    fn meet(&self, id: SocketId, text: &str) -> Result<SocketKey, Arc<str>> {
+        let key = self.subscribe(text).map_err(|error| {
+            tracing::error!("a socket cannot be used: {error}");
+            Arc::<str>::from(error.to_string())
+        })?;
+        self.keys.insert(id, key);
+        let is_full = self.registry.status(key).is_some_and(|status| status.full);
+        self.area.sockets().set_full(id, is_full);
+        Ok(key)
+    }
+
+    /// Subscribes a socket anew whose producer has failed for good: what it had accepted has failed,
+    /// and what comes need not, once somebody has seen to the reason. Whether it did, as that takes
+    /// threads and is not for every message.
+    fn replace_producer(&mut self, id: SocketId) -> bool {
+        let slot = id.slot as usize;
+        let Some(served) = self.sockets[slot].as_mut() else {
+            return false;
+        };
+        let is_too_soon = |last: Instant| last.elapsed() < REPLACED_AFTER;
+        if served.replaced.is_some_and(is_too_soon) {
+            return false;
+        }
+        served.replaced = Some(Instant::now());
+        let (Ok(failed), Some(text)) = (served.key.clone(), self.area.sockets().text(id)) else {
+            return false;
+        };
+        self.registry.unsubscribe(failed);
+        self.keys.remove(id);
+        let key = self.meet(id, &text);
+        let is_replaced = key.is_ok();
+        if let Some(served) = self.sockets[slot].as_mut() {
+            served.key = key;
+        }
+        is_replaced
     }
 
     fn subscribe(&self, text: &str) -> Result<SocketKey, SubscribeError> {
@@ -653,6 +698,15 @@ fn fail<R>(failure: &Failure, report: Report<'_>, to: impl FnOnce(&Report<'_>) -
 }
 
 impl Refusal {
+    /// Whether the producer has failed for good.
+    fn is_for_good(&self) -> bool {
+        let refused = match self {
+            Self::BySocket(SocketPublishError::Refused(error)) => error,
+            _ => return false,
+        };
+        matches!(refused, PublishError::Fatal { .. })
+    }
+
     fn code(&self) -> i32 {
         match self {
             Self::BySocket(error) => error.code(),
