@@ -78,6 +78,20 @@ event_kafka_socket_t kafka_broker_socket(const struct kafka_broker *broker)
 	return broker->socket;
 }
 
+/* How many messages were taken for all of them that have no outcome yet. */
+uint64_t kafka_brokers_held(void)
+{
+	const struct kafka_broker *broker;
+	event_kafka_socket_status_t status;
+	uint64_t held = 0;
+
+	for (broker = brokers; broker; broker = broker->next) {
+		if (event_kafka_area_status(kafka_area, broker->socket, &status) == EVENT_KAFKA_OK)
+			held += status.held;
+	}
+	return held;
+}
+
 /* Empty if it is none of broker_id. */
 str kafka_broker_id(event_kafka_socket_t socket)
 {

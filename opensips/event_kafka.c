@@ -62,6 +62,7 @@ struct module_exports exports = {
 	.params = params,
 	.procs = procs,
 	.init_f = mod_init,
+	.destroy_f = kafka_destroy,
 };
 
 /* Whether a parameter is within its bounds. */
@@ -104,7 +105,8 @@ static int mod_init(void)
 			|| !is_within("full_wait", kafka_full_wait, 0, 60000)
 			|| !is_within("drain_time", kafka_drain_time, 0, MOST_DRAIN_TIME))
 		return -1;
-	if (make_area() < 0 || kafka_define_brokers() < 0 || kafka_init_reports() < 0)
+	if (make_area() < 0 || kafka_define_brokers() < 0 || kafka_init_reports() < 0
+			|| kafka_init_worker() < 0)
 		return -1;
 	return kafka_init_subscriptions();
 }

@@ -74,6 +74,21 @@ static int means(const char *text, const struct subscribed *known)
 		&& is_match;
 }
 
+/* How many events were taken that have no outcome yet. For the last process: it takes no lock, as
+ * those who had it may have been killed. */
+uint64_t kafka_subscriptions_held(void)
+{
+	const struct subscribed *known;
+	event_kafka_socket_status_t status;
+	uint64_t held = 0;
+
+	for (known = all ? all->first : NULL; known; known = known->next) {
+		if (event_kafka_area_status(kafka_area, known->socket, &status) == EVENT_KAFKA_OK)
+			held += status.held;
+	}
+	return held;
+}
+
 /* Whoever renews a subscription mostly writes it as before: then nothing has to be understood while
  * others wait for the lock. */
 static struct subscribed *find(const char *text)

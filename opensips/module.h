@@ -31,6 +31,7 @@ int kafka_define_brokers(void);
 int kafka_broker_fixup(void **param);
 event_kafka_socket_t kafka_broker_socket(const struct kafka_broker *broker);
 str kafka_broker_id(event_kafka_socket_t socket);
+uint64_t kafka_brokers_held(void);
 
 /* The route of a message in the library's sense: to whom its report goes, and so what its opaque is. */
 
@@ -54,8 +55,11 @@ int kafka_publish(struct sip_msg *msg, struct kafka_broker *broker, str *message
 void kafka_refused(const str *where, const char *why);
 
 int kafka_init_subscriptions(void);
+uint64_t kafka_subscriptions_held(void);
 extern EXPORTED evi_export_t kafka_transport;
 
+int kafka_init_worker(void);
 void kafka_worker(int rank);
+void kafka_destroy(void);
 
 #endif

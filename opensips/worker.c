@@ -13,6 +13,7 @@
 
 #include "module.h"
 #include "../../ipc.h"
+#include "../../mem/shm_mem.h"
 
 /* What wakes the worker. */
 enum wake { WAKE_SIGNAL, WAKE_BATCH, WAKE_LOG, WAKES };
@@ -25,6 +26,9 @@ enum wake { WAKE_SIGNAL, WAKE_BATCH, WAKE_LOG, WAKES };
 #define RETRY_MS 100
 
 static event_kafka_worker_t worker;
+
+/* Whether the worker is at work: it began, and has not come to its end. In shared memory. */
+static volatile int *is_at_work;
 
 /* A batch that could not be dispatched so far, or 0. */
 static uint64_t undispatched;
@@ -152,6 +156,32 @@ static void end(void)
 	log_lines();
 }
 
+int kafka_init_worker(void)
+{
+	int *shared = shm_malloc(sizeof *shared);
+
+	if (!shared) {
+		LM_ERR("no shared memory for the state of the Kafka worker\n");
+		return -1;
+	}
+	*shared = 0;
+	is_at_work = shared;
+	return 0;
+}
+
+/* In the first process, when all others have ended. The core has said that a child is dead, but not
+ * what that means here. */
+void kafka_destroy(void)
+{
+	unsigned long long held;
+
+	if (!is_at_work || !*is_at_work)
+		return;
+	held = kafka_brokers_held() + kafka_subscriptions_held();
+	LM_ERR("the Kafka worker was killed or has crashed: lost are %llu messages that it had taken, and "
+		"those that it had not taken yet\n", held);
+}
+
 void kafka_worker(int rank)
 {
 	struct pollfd wakes[WAKES];
@@ -175,8 +205,10 @@ void kafka_worker(int rank)
 	}
 	event_kafka_worker_batch_fd(worker, &wakes[WAKE_BATCH].fd);
 	event_kafka_log_fd(&wakes[WAKE_LOG].fd);
+	*is_at_work = 1;
 	serve(wakes);
 	end();
+	*is_at_work = 0;
 	/* Not by exit(): the core's handlers are not for a process that has threads. */
 	_exit(0);
 }

@@ -50,6 +50,16 @@ fn a_failure_is_told_with_its_code_and_in_words() {
 }
 
 #[test]
+fn what_a_producer_says_is_in_the_log_of_the_host() {
+    let (_, log) = after_all("failures_are_told", |_| ());
+    // As the host writes its own lines.
+    assert!(
+        log.contains("] WARNING:127.0.0.1:1: cannot connect"),
+        "{log}"
+    );
+}
+
+#[test]
 fn a_report_route_that_is_gone_is_survived() {
     let cluster = after("gone_route_is_survived");
     assert_eq!(values(&cluster, "published").len(), 3);
@@ -206,6 +216,7 @@ fn no_thread_of_the_worker_is_interrupted_by_a_signal() {
 fn where_shared_memory_is_short_nothing_is_lost_but_what_is_told() {
     after("memory_is_short");
     after("no_memory_for_routes");
+    after("no_memory_for_worker");
     after("no_memory_for_subscriptions");
 }
 
@@ -248,6 +259,12 @@ fn after(case: &str) -> Cluster {
 
 /// As `after`, with a cluster that something was done to.
 fn after_with(case: &str, done: impl FnOnce(&Cluster)) -> Cluster {
+    let (cluster, _) = after_all(case, done);
+    cluster
+}
+
+/// And what was in the log.
+fn after_all(case: &str, done: impl FnOnce(&Cluster)) -> (Cluster, String) {
     let cluster = Cluster::builder().start().unwrap();
     done(&cluster);
     for topic in [
@@ -264,8 +281,8 @@ fn after_with(case: &str, done: impl FnOnce(&Cluster)) -> Cluster {
     }
     let (host, module) = built();
     let mut command = Command::new(host);
-    run(command.arg(module).args([case, &cluster.bootstrap()]));
-    cluster
+    let output = run(command.arg(module).args([case, &cluster.bootstrap()]));
+    (cluster, String::from_utf8(output.stderr).unwrap())
 }
 
 fn records(cluster: &Cluster, topic: &str) -> Vec<Record> {

@@ -485,10 +485,16 @@ static void no_memory_for_routes(void)
 	host_refuse_piece(0);
 }
 
-static void no_memory_for_subscriptions(void)
+static void no_memory_for_worker(void)
 {
 	brokers();
 	host_refuse_piece(1);
+}
+
+static void no_memory_for_subscriptions(void)
+{
+	brokers();
+	host_refuse_piece(2);
 }
 
 /* Processes that are killed */
@@ -592,6 +598,7 @@ const struct host_case host_troubles[] = {
 	{ "signals_are_blocked", brokers, signals_are_blocked, 1 },
 	{ "memory_is_short", brokers, memory_is_short, 1 },
 	{ "no_memory_for_routes", no_memory_for_routes, NULL, 0 },
+	{ "no_memory_for_worker", no_memory_for_worker, NULL, 0 },
 	{ "no_memory_for_subscriptions", no_memory_for_subscriptions, NULL, 0 },
 	{ "kill_worker", brokers, kill_worker, 1 },
 	{ "killed_and_not_replaced", small_lane, killed_and_not_replaced, 1 },

@@ -2,6 +2,7 @@
 //! the broker that `EVENT_KAFKA_TEST_BROKER` names. Without trees nothing is run here.
 //! `cargo xtask opensips-test` is the command for this.
 
+mod call;
 mod cases;
 mod server;
 mod sip;

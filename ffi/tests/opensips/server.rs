@@ -60,12 +60,35 @@ impl Server {
     }
 
     fn spawn_with(tree: &Tree, name: &str, script: &str, option: &str) -> Self {
+        Self::spawn_configured(tree, name, option, |folder, address| {
+            config_of(tree, folder, address, script)
+        })
+    }
+
+    /// Starts it with a whole configuration, made for a folder and an address, and waits until it
+    /// answers.
+    pub(crate) fn start_configured(
+        tree: &Tree,
+        name: &str,
+        config: impl FnOnce(&Path, SocketAddr) -> String,
+    ) -> Self {
+        let server = Self::spawn_configured(tree, name, "-F", config);
+        assert!(server.client().find_server(), "{}", server.log());
+        server
+    }
+
+    fn spawn_configured(
+        tree: &Tree,
+        name: &str,
+        option: &str,
+        config_for: impl FnOnce(&Path, SocketAddr) -> String,
+    ) -> Self {
         let folder = scratch(&format!("run-{}-{name}", tree.name()));
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
         let address = free_address();
         let config = folder.join("opensips.cfg");
-        fs::write(&config, config_of(tree, &folder, address, script)).unwrap();
+        fs::write(&config, config_for(&folder, address)).unwrap();
         let log = File::create(folder.join("log")).unwrap();
         let options = env::var("OPENSIPS_OPTIONS").unwrap_or_default();
         let process = Command::new(tree.server())
@@ -84,6 +107,10 @@ impl Server {
             folder,
             asking: Mutex::new(()),
         }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -184,6 +211,14 @@ impl Server {
         let log = self.log();
         assert!(status.success(), "{status}:\n{log}");
         assert!(!log.contains("CRITICAL"), "{log}");
+        log
+    }
+
+    /// Waits until it has ended by itself, and not as an operator ends it; what it said.
+    pub(crate) fn ended(mut self) -> String {
+        let status = self.wait();
+        let log = self.log();
+        assert!(!status.success(), "{log}");
         log
     }
 

@@ -24,9 +24,15 @@ impl Client {
         }
     }
 
-    /// Has the script run for this user and body; what stands behind the 200 of its answer.
+    /// Has the script run for this user and body; what stands behind the 200 of its answer, or behind
+    /// another number of success.
     pub(crate) fn request(&mut self, user: &str, body: &[u8]) -> String {
-        let request = self.new_request(user, body);
+        self.request_by("MESSAGE", user, body)
+    }
+
+    /// As `request`, by another method.
+    pub(crate) fn request_by(&mut self, method: &str, user: &str, body: &[u8]) -> String {
+        let request = self.new_request(method, user, body);
         let deadline = Instant::now() + PATIENCE;
         // Once: the script must not run twice.
         self.send(&request);
@@ -40,7 +46,7 @@ impl Client {
 
     /// Waits until somebody answers; whether somebody did.
     pub(crate) fn find_server(&mut self) -> bool {
-        let request = self.new_request("ready", b"");
+        let request = self.new_request("OPTIONS", "ready", b"");
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             self.send(&request);
@@ -49,6 +55,14 @@ impl Client {
             }
         }
         false
+    }
+
+    /// Sends so many requests at once, and does not look at answers.
+    pub(crate) fn flood(&mut self, count: u32) {
+        for _ in 0..count {
+            let request = self.new_request("OPTIONS", "flood", b"");
+            self.send(&request);
+        }
     }
 
     fn send(&self, request: &[u8]) {
@@ -68,21 +82,22 @@ impl Client {
         format!("call-{}@client", self.sent)
     }
 
-    fn new_request(&mut self, user: &str, body: &[u8]) -> Vec<u8> {
+    fn new_request(&mut self, method: &str, user: &str, body: &[u8]) -> Vec<u8> {
         self.sent += 1;
-        self.text_of(user, body)
+        self.text_of(method, user, body)
     }
 
-    fn text_of(&self, user: &str, body: &[u8]) -> Vec<u8> {
+    fn text_of(&self, method: &str, user: &str, body: &[u8]) -> Vec<u8> {
         let own = self.socket.local_addr().unwrap();
         let (server, number) = (self.server, self.sent);
         let head = format!(
-            "MESSAGE sip:{user}@{server} SIP/2.0\r\n\
+            "{method} sip:{user}@{server} SIP/2.0\r\n\
              Via: SIP/2.0/UDP {own};branch=z9hG4bK-{number}\r\n\
              From: <sip:client@{own}>;tag={number}\r\n\
              To: <sip:{user}@{server}>\r\n\
              Call-ID: {}\r\n\
-             CSeq: {number} MESSAGE\r\n\
+             CSeq: {number} {method}\r\n\
+             Contact: <sip:client@{own}>\r\n\
              Max-Forwards: 70\r\n\
              Content-Type: text/plain\r\n\
              Content-Length: {}\r\n\r\n",
@@ -96,7 +111,8 @@ impl Client {
     fn reason_of(&self, answer: &[u8]) -> Option<String> {
         let answer = String::from_utf8_lossy(answer);
         let is_its = answer.contains(&format!("Call-ID: {}\r\n", self.call_id()));
-        let (reason, _) = answer.strip_prefix("SIP/2.0 200 ")?.split_once("\r\n")?;
-        is_its.then(|| reason.to_owned())
+        let (status, _) = answer.strip_prefix("SIP/2.0 ")?.split_once("\r\n")?;
+        let (code, reason) = status.split_once(' ')?;
+        (is_its && code.starts_with('2')).then(|| reason.to_owned())
     }
 }

@@ -11,6 +11,8 @@ use crate::c::{libraries, run, scratch};
 pub(crate) struct Tree {
     source: PathBuf,
     copy: PathBuf,
+    /// Where other modules are built that the tree has not.
+    others: PathBuf,
 }
 
 impl Tree {
@@ -22,9 +24,13 @@ impl Tree {
             .filter(|path| path.join("Makefile.defs").is_file() && path.join("evi").is_dir())
             .collect();
         sources.sort();
-        let tree = |source: PathBuf| Self {
-            copy: scratch(source.file_name().unwrap().to_str().unwrap()),
-            source: fs::canonicalize(source).unwrap(),
+        let tree = |source: PathBuf| {
+            let name = source.file_name().unwrap().to_str().unwrap();
+            Self {
+                copy: scratch(name),
+                others: scratch(&format!("{name}-others")),
+                source: fs::canonicalize(&source).unwrap(),
+            }
         };
         sources.into_iter().map(tree).collect()
     }
@@ -65,8 +71,10 @@ impl Tree {
 
     /// Builds the module; what the compiler warned of.
     pub(crate) fn build(&self) -> String {
-        self.link();
+        let _ = fs::remove_dir_all(&self.copy);
+        link_all(&self.source, &self.copy, "modules");
         let module = self.copy.join("modules/event_kafka");
+        fs::create_dir_all(&module).unwrap();
         let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../opensips");
         for entry in fs::read_dir(&ours).unwrap() {
             let path = entry.unwrap().path();
@@ -80,26 +88,51 @@ impl Tree {
             &libraries().join("libevent_kafka.a"),
             &module.join("libevent_kafka.a"),
         );
-        let mut make = Command::new("make");
-        // There, and not from the top, where make would build libraries in the tree, too; it says that
-        // this is not usual.
-        make.current_dir(&module);
-        let said = String::from_utf8(run(&mut make).stderr).unwrap();
-        let usual = "you should run make from the main opensips directory";
-        let said = said.lines().filter(|line| !line.contains(usual));
-        said.collect::<Vec<_>>().join("\n")
+        make(&module)
     }
 
-    /// Makes the folder with links to all but the modules.
-    fn link(&self) {
-        let _ = fs::remove_dir_all(&self.copy);
-        fs::create_dir_all(self.copy.join("modules/event_kafka")).unwrap();
-        for entry in fs::read_dir(&self.source).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap();
-            if name != "modules" {
-                link(&path, &self.copy.join(name));
+    /// Another module of OpenSIPS, which is built if the tree has only its source.
+    pub(crate) fn other(&self, name: &str) -> PathBuf {
+        let file = format!("{name}.so");
+        let source = self.modules().join(name);
+        if source.join(&file).is_file() {
+            return source.join(&file);
+        }
+        let module = self.others.join("modules").join(name);
+        if !module.is_dir() || module.is_symlink() {
+            if !self.others.is_dir() {
+                link_all(&self.source, &self.others, "modules");
+                link_all(&self.modules(), &self.others.join("modules"), "");
             }
+            // What it is linked as so far has no place for what is built.
+            let _ = fs::remove_file(&module);
+            link_all(&source, &module, "");
+        }
+        make(&module);
+        module.join(file)
+    }
+}
+
+/// Builds a module; what the compiler warned of.
+fn make(module: &Path) -> String {
+    let mut make = Command::new("make");
+    // There, and not from the top, where make would build libraries in the tree, too; it says that
+    // this is not usual.
+    make.current_dir(module);
+    let said = String::from_utf8(run(&mut make).stderr).unwrap();
+    let usual = "you should run make from the main opensips directory";
+    let said = said.lines().filter(|line| !line.contains(usual));
+    said.collect::<Vec<_>>().join("\n")
+}
+
+/// Makes a folder with links to all that another one has, but for one.
+fn link_all(of: &Path, folder: &Path, but: &str) {
+    fs::create_dir_all(folder).unwrap();
+    for entry in fs::read_dir(of).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap();
+        if name != but {
+            link(&path, &folder.join(name));
         }
     }
 }

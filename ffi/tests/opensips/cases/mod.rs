@@ -2,6 +2,7 @@
 //! are those of `docs/opensips-defects.md`.
 
 mod bursts;
+mod examples;
 mod load;
 mod logs;
 pub(crate) mod outage;
@@ -65,7 +66,7 @@ pub(crate) const ALL: &[(&str, &str, Case)] = &[
     ),
     (
         "malformed_sockets",
-        "malformed sockets are refused (B3)",
+        "malformed sockets are refused (B3), and leave no memory behind (B13)",
         sockets::malformed_sockets,
     ),
     (
@@ -109,6 +110,11 @@ pub(crate) const ALL: &[(&str, &str, Case)] = &[
         renewals::short,
     ),
     (
+        "killed_worker",
+        "a worker that is killed ends OpenSIPS as any process does, in time, and the log says what is lost",
+        outages::killed_worker,
+    ),
+    (
         "burst",
         "a burst of 100,000 is taken whole, and all arrives (B4)",
         bursts::burst,
@@ -117,6 +123,31 @@ pub(crate) const ALL: &[(&str, &str, Case)] = &[
         "sigterm",
         "SIGTERM right after a burst loses nothing (B9, B10), a stray one does nothing (B19)",
         bursts::sigterm,
+    ),
+    (
+        "example_call_records",
+        "examples/call-records.cfg tells of calls and messages when they have ended",
+        examples::call_records,
+    ),
+    (
+        "example_call_states",
+        "examples/call-states.cfg tells of each change of a call",
+        examples::call_states,
+    ),
+    (
+        "example_security_events",
+        "examples/security-events.cfg tells who floods",
+        examples::security_events,
+    ),
+    (
+        "example_archive_with_spare",
+        "examples/archive-with-spare.cfg loses no message while one cluster is there",
+        examples::archive_with_spare,
+    ),
+    (
+        "example_failover",
+        "examples/failover.cfg tells the second cluster what the first one did not keep",
+        examples::failover,
     ),
 ];
 

@@ -1,5 +1,7 @@
 //! Clusters that are away.
 
+use nix::sys::signal::{Signal, kill};
+
 use super::{Topic, shared_cluster, value_of};
 use crate::server::Server;
 use crate::support::{self, Needs};
@@ -78,6 +80,51 @@ route {{ if ($rU == "all") {{ {publishes} }} sl_send_reply(200, "OK"); }}
         assert_eq!(log.matches(&format!("REPORT -1 of d{id}.")).count(), 1);
     }
     Some(format!("{PORTS} producers, {PORTS} reports"))
+}
+
+/// OpenSIPS ends where one of its processes is killed: in time, and the log says what that costs.
+pub(super) fn killed_worker(tree: &Tree) -> Option<String> {
+    const WAITING: usize = 100;
+    let topic = Topic::new(shared_cluster()?, "killed");
+    let script = format!(
+        r#"
+modparam("event_kafka", "broker_id", "[alive]{topic}?g.linger.ms=0")
+modparam("event_kafka", "broker_id", "[dead]127.0.0.1:1/nobody")
+startup_route {{ subscribe_event("E_C0", "kafka:127.0.0.1:1/nobody"); }}
+route[report] {{ xlog("REPORT $avp(kafka_status) of $avp(kafka_msg).\n"); }}
+route {{
+    $var(rc) = 0;
+    if ($rU == "alive") {{ kafka_publish("alive", $rb, , "report"); $var(rc) = $rc; }}
+    if ($rU == "dead") {{ kafka_publish("dead", $rb, , "report"); $var(rc) = $rc; raise_event("E_C0"); }}
+    sl_send_reply(200, "$var(rc)");
+}}
+"#
+    );
+    let server = Server::start(tree, "killed", &script);
+    let mut client = server.client();
+    for number in 0..WAITING {
+        let message = number.to_string();
+        assert_eq!(client.request("dead", message.as_bytes()), "1");
+    }
+    // Behind the others, so that those were taken, too.
+    for number in 0..4 {
+        assert_eq!(
+            client.request("alive", format!("alive {number}").as_bytes()),
+            "1"
+        );
+    }
+    server.wait_for_log("REPORT 0 of alive", 4);
+    kill(server.worker(), Signal::SIGKILL).unwrap();
+    let log = server.ended();
+    let lost = 2 * WAITING;
+    let said = format!("the Kafka worker was killed or has crashed: lost are {lost} messages that");
+    assert_eq!(log.matches(&said).count(), 1, "{log}");
+    assert_eq!(log.matches("REPORT").count(), 4, "{log}");
+    assert!(!log.contains("CRITICAL"), "{log}");
+    assert_eq!(topic.records().len(), 4);
+    Some(format!(
+        "OpenSIPS has ended, 4 messages delivered and reported, {lost} counted as lost"
+    ))
 }
 
 /// Away at the start of OpenSIPS, and once more when it has been there.

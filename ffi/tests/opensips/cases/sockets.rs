@@ -173,6 +173,7 @@ const MALFORMED: &[&str] = &[
 ];
 
 pub(super) fn malformed_sockets(tree: &Tree) -> Option<String> {
+    const ROUNDS: usize = 30;
     let topic = Topic::new(shared_cluster()?, "malformed");
     let at_start: String = MALFORMED
         .iter()
@@ -188,19 +189,30 @@ route {{ if ($rU == "raise") raise_event("E_C0"); sl_send_reply(200, "OK"); }}
 "#
     );
     let server = Server::start(tree, "malformed", &script);
-    for socket in MALFORMED {
-        let answer = server.manage("event_subscribe", &["E_C0", socket]);
-        assert!(answer.contains("error"), "{socket}: {answer}");
+    let refused = || {
+        for socket in MALFORMED {
+            let answer = server.manage("event_subscribe", &["E_C0", socket]);
+            assert!(answer.contains("error"), "{socket}: {answer}");
+        }
+        server.statistic("real_used_size")
+    };
+    let before = refused();
+    let mut after = before;
+    for _ in 1..ROUNDS {
+        after = refused();
     }
+    assert!(after < before + 4096, "{before}, {after}");
     server.client().request("raise", b"");
     assert_eq!(topic.wait_for(1).len(), 1);
     let log = server.end();
     let reasons = ["cannot subscribe: socket, byte", "there is no socket"];
     let said = reasons.map(|reason| log.matches(reason).count());
-    assert_eq!(said.iter().sum::<usize>(), 2 * MALFORMED.len(), "{log}");
+    let count = MALFORMED.len();
+    let by_mi = ROUNDS * count;
+    assert_eq!(said.iter().sum::<usize>(), count + by_mi, "{log}");
     Some(format!(
-        "{0} refused by the script, {0} by MI; then 1 record",
-        MALFORMED.len()
+        "{count} refused by the script, {by_mi} by MI, which took {} bytes of shared memory; then 1 record",
+        after.saturating_sub(before)
     ))
 }
 
