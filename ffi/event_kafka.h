@@ -1113,6 +1113,29 @@ int32_t event_kafka_area_publish(struct event_kafka_area_t area,
                                  size_t text_size);
 
 /**
+ * As event_kafka_area_publish(), but the message goes to another topic of the socket's cluster, with
+ * the properties that the socket has for topics. A socket has up to 256 such topics, for as long as it
+ * is subscribed; a message to yet another one is taken, and fails. So a name should not be what
+ * somebody sends.
+ *
+ * Any process of the area, any thread, at any time.
+ *
+ * topic, topic_size: its name, without a NUL at the end.
+ *
+ * Errors: as event_kafka_area_publish(); EVENT_KAFKA_ERR_INVALID_ARG also for a name that no broker
+ * accepts.
+ */
+int32_t event_kafka_area_publish_to(struct event_kafka_area_t area,
+                                    struct event_kafka_socket_t socket,
+                                    const char *topic,
+                                    size_t topic_size,
+                                    uint32_t route,
+                                    const struct event_kafka_message_t *message,
+                                    uint32_t timeout_ms,
+                                    char *text,
+                                    size_t text_size);
+
+/**
  * As event_kafka_area_publish() with timeout_ms 0, but the value is written in place: by write, which
  * is called once, in this thread, before this returns, with room for at least value_size bytes. It
  * must return, must not use the area, and must not fork. What the message says of its value is not

@@ -16,6 +16,31 @@ struct kafka_broker {
 /* In the order of the configuration. Filled before processes are forked, and never changed since. */
 static struct kafka_broker *brokers;
 
+/* Whether a socket says itself whether it is strict. */
+static int says_strict(const char *socket)
+{
+	return strstr(socket, "?strict=") || strstr(socket, "&strict=");
+}
+
+/* At the end, so that the places in what is said of the socket are right. */
+char *kafka_socket_text(const char *socket, size_t len)
+{
+	static const char lenient[] = "strict=0";
+	char *text = pkg_malloc(len + 1 + sizeof lenient);
+
+	if (!text) {
+		LM_ERR("no pkg memory for a socket\n");
+		return NULL;
+	}
+	memcpy(text, socket, len);
+	text[len] = '\0';
+	if (!kafka_strict && !says_strict(text)) {
+		text[len] = strchr(text, '?') ? '&' : '?';
+		memcpy(text + len + 1, lenient, sizeof lenient);
+	}
+	return text;
+}
+
 /* Keeps the parameter: what is shared is made when all parameters are known. */
 int kafka_broker_param(modparam_t type, void *value)
 {
@@ -41,11 +66,16 @@ int kafka_broker_param(modparam_t type, void *value)
 int kafka_define_brokers(void)
 {
 	struct kafka_broker *broker;
-	char why[KAFKA_TEXT_SIZE];
+	char *text, why[KAFKA_TEXT_SIZE];
+	int code;
 
 	for (broker = brokers; broker; broker = broker->next) {
-		if (event_kafka_area_define(kafka_area, broker->text, &broker->socket,
-				why, sizeof why)) {
+		text = kafka_socket_text(broker->text, strlen(broker->text));
+		if (!text)
+			return -1;
+		code = event_kafka_area_define(kafka_area, text, &broker->socket, why, sizeof why);
+		pkg_free(text);
+		if (code) {
 			LM_ERR("modparam broker_id: %s\n", why);
 			return -1;
 		}

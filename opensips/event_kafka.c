@@ -10,8 +10,10 @@
 
 event_kafka_area_t kafka_area;
 
+int kafka_strict = 1;
 int kafka_full_wait = 0;
 int kafka_drain_time = 4000;
+int kafka_log_level = L_DBG;
 
 /* 0: the library's default. A lane holds a burst of 100,000 messages. */
 static int lanes = 256;
@@ -33,6 +35,8 @@ static EXPORTED param_export_t params[] = {
 	{ "report_size", INT_PARAM, &report_size },
 	{ "full_wait", INT_PARAM, &kafka_full_wait },
 	{ "drain_time", INT_PARAM, &kafka_drain_time },
+	{ "strict", INT_PARAM, &kafka_strict },
+	{ "log_level", INT_PARAM, &kafka_log_level },
 	{ 0, 0, 0 },
 };
 
@@ -44,12 +48,23 @@ static EXPORTED cmd_export_t cmds[] = {
 		{ CMD_PARAM_STR | CMD_PARAM_OPT | CMD_PARAM_STATIC, kafka_report_route_fixup, 0 },
 		{ 0, 0, 0 } },
 		ALL_ROUTES },
+	{ "kafka_publish_ex", (cmd_function)kafka_publish_ex, {
+		{ CMD_PARAM_STR, kafka_broker_fixup, 0 },
+		{ CMD_PARAM_STR | CMD_PARAM_OPT, 0, 0 },
+		{ CMD_PARAM_STR | CMD_PARAM_OPT, 0, 0 },
+		{ CMD_PARAM_STR | CMD_PARAM_OPT, 0, 0 },
+		{ CMD_PARAM_VAR | CMD_PARAM_OPT, kafka_headers_fixup, 0 },
+		{ CMD_PARAM_VAR | CMD_PARAM_OPT, kafka_headers_fixup, 0 },
+		{ CMD_PARAM_INT | CMD_PARAM_OPT, 0, 0 },
+		{ CMD_PARAM_STR | CMD_PARAM_OPT | CMD_PARAM_STATIC, kafka_report_route_fixup, 0 },
+		{ 0, 0, 0 } },
+		ALL_ROUTES },
 	{ 0, 0, { { 0, 0, 0 } }, 0 },
 };
 
 /* Without flags: see worker.c. */
 static EXPORTED proc_export_t procs[] = {
-	{ "Kafka worker", 0, 0, kafka_worker, 1, 0 },
+	{ "Kafka worker", kafka_before_worker, kafka_after_worker, kafka_worker, 1, 0 },
 	{ 0, 0, 0, 0, 0, 0 },
 };
 
@@ -103,7 +118,9 @@ static int mod_init(void)
 			|| !is_within("reports", reports, 0, MOST_REPORTS)
 			|| !is_within("report_size", report_size, 0, 16 << 20)
 			|| !is_within("full_wait", kafka_full_wait, 0, 60000)
-			|| !is_within("drain_time", kafka_drain_time, 0, MOST_DRAIN_TIME))
+			|| !is_within("drain_time", kafka_drain_time, 0, MOST_DRAIN_TIME)
+			|| !is_within("strict", kafka_strict, 0, 1)
+			|| !is_within("log_level", kafka_log_level, L_ERR, L_DBG))
 		return -1;
 	if (make_area() < 0 || kafka_define_brokers() < 0 || kafka_init_reports() < 0
 			|| kafka_init_worker() < 0)

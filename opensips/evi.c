@@ -188,14 +188,10 @@ static evi_reply_sock *parse(str text)
 		LM_ERR("there is no socket: write kafka:brokers/topic\n");
 		return NULL;
 	}
-	ended = pkg_malloc(text.len + 1);
-	if (!ended) {
-		LM_ERR("no pkg memory for a socket\n");
+	ended = kafka_socket_text(text.s, text.len);
+	if (!ended)
 		return NULL;
-	}
-	memcpy(ended, text.s, text.len);
-	ended[text.len] = '\0';
-	subscribed = use(ended, text.len + 1);
+	subscribed = use(ended, strlen(ended) + 1);
 	pkg_free(ended);
 	if (!subscribed)
 		return NULL;

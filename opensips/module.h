@@ -1,6 +1,6 @@
 /*
  * What the files of the module use of each other: event_kafka.c has its tables, brokers.c the
- * clusters of broker_id, publish.c the script function, evi.c the transport of events, reports.c
+ * clusters of broker_id, publish.c the script functions, evi.c the transport of events, reports.c
  * what comes back, worker.c the process that speaks with Kafka.
  */
 #ifndef KAFKA_MODULE_H
@@ -10,6 +10,7 @@
 
 #include "compat.h"
 #include "../../evi/evi_transport.h"
+#include "../../pvar.h"
 
 /* Room for what the library says about a failure. */
 #define KAFKA_TEXT_SIZE 512
@@ -17,15 +18,20 @@
 /* What all processes of this OpenSIPS share, made before they are forked. */
 extern event_kafka_area_t kafka_area;
 
-/* modparams: how long a publisher waits for room, and how long the end may take; both in ms. */
+/* modparams: whether sockets are strict that do not say so themselves; how long a publisher waits for
+ * room, and how long the end may take, both in ms; up to which level the library's log is passed on. */
+extern int kafka_strict;
 extern int kafka_full_wait;
 extern int kafka_drain_time;
+extern int kafka_log_level;
 
 /* A cluster and topic that scripts publish to. */
 struct kafka_broker;
 /* The name of a route that reports go to. */
 struct kafka_report_route;
 
+/* A socket as the library is given it, in pkg memory, or NULL. */
+char *kafka_socket_text(const char *socket, size_t len);
 int kafka_broker_param(modparam_t type, void *value);
 int kafka_define_brokers(void);
 int kafka_broker_fixup(void **param);
@@ -52,6 +58,10 @@ void kafka_run_reports(int sender, void *batch);
 
 int kafka_publish(struct sip_msg *msg, struct kafka_broker *broker, str *message, str *key,
 	struct kafka_report_route *route);
+int kafka_publish_ex(struct sip_msg *msg, struct kafka_broker *broker, str *topic, str *message,
+	str *key, pv_spec_t *header_names, pv_spec_t *header_values, int *partition,
+	struct kafka_report_route *route);
+int kafka_headers_fixup(void **param);
 void kafka_refused(const str *where, const char *why);
 
 int kafka_init_subscriptions(void);
@@ -59,6 +69,8 @@ uint64_t kafka_subscriptions_held(void);
 extern EXPORTED evi_export_t kafka_transport;
 
 int kafka_init_worker(void);
+int kafka_before_worker(void);
+int kafka_after_worker(void);
 void kafka_worker(int rank);
 void kafka_destroy(void);
 

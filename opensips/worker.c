@@ -33,6 +33,25 @@ static volatile int *is_at_work;
 /* A batch that could not be dispatched so far, or 0. */
 static uint64_t undispatched;
 
+/* What was blocked before the worker is forked. */
+static sigset_t blocked_before;
+
+/* A SIGTERM that comes before the worker waits for it would end it with messages in its lanes. So it is
+ * blocked from before the fork on, in the first process, too; there it comes a moment later. */
+int kafka_before_worker(void)
+{
+	sigset_t term;
+
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	return sigprocmask(SIG_BLOCK, &term, &blocked_before);
+}
+
+int kafka_after_worker(void)
+{
+	return sigprocmask(SIG_SETMASK, &blocked_before, NULL);
+}
+
 /* Signals come by a descriptor, so that none interrupts the library; but for those of crashes, which
  * the core handles. -1: it cannot be. */
 static int signals_by_descriptor(void)
@@ -61,20 +80,35 @@ static int is_end(int fd)
 	return core_is_ending();
 }
 
-static void log_line(const event_kafka_log_line_t *line)
+/* OpenSIPS' level of a line. */
+static int level_of(const event_kafka_log_line_t *line)
 {
 	switch (line->level) {
 	case EVENT_KAFKA_LOG_ERROR:
-		LM_ERR("%s\n", line->text);
-		break;
+		return L_ERR;
 	case EVENT_KAFKA_LOG_WARNING:
-		LM_WARN("%s\n", line->text);
-		break;
+		return L_WARN;
 	case EVENT_KAFKA_LOG_INFO:
-		LM_INFO("%s\n", line->text);
+		return L_INFO;
+	default:
+		return L_DBG;
+	}
+}
+
+static void log_line(int level, const char *text)
+{
+	switch (level) {
+	case L_ERR:
+		LM_ERR("%s\n", text);
+		break;
+	case L_WARN:
+		LM_WARN("%s\n", text);
+		break;
+	case L_INFO:
+		LM_INFO("%s\n", text);
 		break;
 	default:
-		LM_DBG("%s\n", line->text);
+		LM_DBG("%s\n", text);
 	}
 }
 
@@ -108,8 +142,12 @@ static void log_lines(void)
 			return;
 		unsaid += dropped;
 		for (i = 0; i < count; i++) {
+			int level = level_of(&lines[i]);
+
+			if (level > kafka_log_level)
+				continue;
 			if (may_log(&unsaid))
-				log_line(&lines[i]);
+				log_line(level, lines[i].text);
 			else
 				unsaid++;
 		}

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use event_kafka::opensips::{
-    Registry, RegistryBuilder, Socket, SocketKey, SocketPublishError, SocketReport, SocketReports,
-    SocketState, SubscribeError, check_socket, sockets_match,
+    OTHER_TOPICS, Registry, RegistryBuilder, Socket, SocketKey, SocketPublishError, SocketReport,
+    SocketReports, SocketState, SubscribeError, check_socket, sockets_match,
 };
 use event_kafka::{DeliveryError, Header, PublishError, Record};
 use kafka_mock::{ApiKey, Cluster, Fault, ResponseError, Rule};
@@ -281,6 +281,44 @@ fn a_registry_that_reports_all_says_what_nobody_wants_to_hear_of() {
         assert!(report.outcome.is_ok());
         assert_eq!((report.socket, report.is_wanted()), (key, is_wanted));
     }
+}
+
+#[test]
+fn a_message_to_another_topic_is_one_of_its_socket() {
+    let cluster = Cluster::start().unwrap();
+    let registry = Registry::<u64>::default();
+    let socket = format!("{}/t?t.acks=1&header.node=sip-1", cluster.bootstrap());
+    let key = subscribe(&registry, &socket);
+    let mut reports = registry.reports();
+    for (topic, expected) in [(Some("other"), "other"), (Some("t"), "t"), (None, "t")] {
+        let record = Record::new(expected);
+        registry.publish_promised(key, topic, record, 7).unwrap();
+        let report = next(&mut reports);
+        assert!(report.outcome.is_ok());
+        assert_eq!((report.socket, report.ticket), (key, 7));
+        assert_eq!(&*report.topic, expected);
+    }
+    assert_eq!(counters(&registry, key), [3, 3, 0, 0]);
+    let other = &cluster.records("other")[0];
+    assert_eq!(other.value.as_deref(), Some(&b"other"[..]));
+    assert_eq!(other.headers[0].0, "node");
+}
+
+#[test]
+fn a_socket_has_no_end_of_other_topics() {
+    let registry = Registry::<u64>::default();
+    let key = subscribe(&registry, &format!("{NOWHERE}/t"));
+    let publish = |topic: &str| registry.publish_promised(key, Some(topic), Record::new("x"), 0);
+    assert_eq!(publish("a b"), Err(SocketPublishError::TopicName));
+    for n in 0..OTHER_TOPICS {
+        publish(&format!("other-{n}")).unwrap();
+    }
+    assert_eq!(publish("another"), Err(SocketPublishError::TooManyTopics));
+    publish("other-0").unwrap();
+    publish("t").unwrap();
+    let counters = registry.status(key).unwrap().counters;
+    assert_eq!(counters.held, OTHER_TOPICS as u64 + 2);
+    assert_eq!(counters.refused, 2);
 }
 
 #[test]

@@ -36,6 +36,7 @@ fn main() {
     let message = Message {
         socket,
         route: 0,
+        topic: None,
         record: Record::new(&VALUE),
     };
     let mut worker = Worker::attach(&area).expect("there is none yet");

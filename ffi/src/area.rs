@@ -7,8 +7,8 @@ use std::os::fd::AsRawFd;
 use std::ptr;
 use std::time::Duration;
 
-use event_kafka::Record;
 use event_kafka::opensips::{BrokerId, Socket, check_socket};
+use event_kafka::{Record, check_topic_name};
 
 use crate::error::{Error, call_in_any_process};
 use crate::handle::{Found, Table};
@@ -371,17 +371,46 @@ pub unsafe extern "C" fn event_kafka_area_publish(
     text: *mut c_char,
     text_size: usize,
 ) -> i32 {
+    // SAFETY: the caller has a message there.
+    let body = || unsafe { publish(area, &addressed(socket, route), message, timeout_ms) };
+    // SAFETY: the caller's buffer has the size that it says.
+    unsafe { call_in_any_process(text, text_size, body) }
+}
+
+/// As event_kafka_area_publish(), but the message goes to another topic of the socket's cluster, with
+/// the properties that the socket has for topics. A socket has up to 256 such topics, for as long as it
+/// is subscribed; a message to yet another one is taken, and fails. So a name should not be what
+/// somebody sends.
+///
+/// Any process of the area, any thread, at any time.
+///
+/// topic, topic_size: its name, without a NUL at the end.
+///
+/// Errors: as event_kafka_area_publish(); EVENT_KAFKA_ERR_INVALID_ARG also for a name that no broker
+/// accepts.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn event_kafka_area_publish_to(
+    area: AreaHandle,
+    socket: SocketHandle,
+    topic: *const c_char,
+    topic_size: usize,
+    route: u32,
+    message: *const Message,
+    timeout_ms: u32,
+    text: *mut c_char,
+    text_size: usize,
+) -> i32 {
     let body = || {
-        // SAFETY: the caller has a message there.
-        let message = unsafe { pointer::reference(message, "message") }?;
-        let publish = |record: Record<'_>| {
-            let message = lane_message(socket, route, record);
-            let wait = Duration::from_millis(timeout_ms.into());
-            let published = find_area(area)?.publish(&message, wait);
-            published.map_err(Error::Refused)
+        // SAFETY: the caller has a name of that size there.
+        let topic = unsafe { pointer::slice(topic.cast::<u8>(), topic_size, "topic") }?;
+        let topic = str::from_utf8(topic).map_err(|_| Error::argument("topic", "is not UTF-8"))?;
+        check_topic_name(topic).map_err(Error::config)?;
+        let addressed = lanes::Message {
+            topic: Some(topic),
+            ..addressed(socket, route)
         };
-        // SAFETY: all that a message points to has the size that it says.
-        unsafe { with_record(message, publish) }
+        // SAFETY: the caller has a message there.
+        unsafe { publish(area, &addressed, message, timeout_ms) }
     };
     // SAFETY: the caller's buffer has the size that it says.
     unsafe { call_in_any_process(text, text_size, body) }
@@ -418,7 +447,10 @@ pub unsafe extern "C" fn event_kafka_area_publish_in_place(
             ..*message
         };
         let publish = |record: Record<'_>| {
-            let message = lane_message(socket, route, record);
+            let message = lanes::Message {
+                record,
+                ..addressed(socket, route)
+            };
             let area = find_area(area)?;
             let mut lane = area.lane().map_err(Error::Refused)?;
             let mut draft = lane.draft(&message, value_size).map_err(Error::Refused)?;
@@ -570,13 +602,40 @@ fn find_id(area: &Area, id: &str) -> Option<SocketId> {
     })
 }
 
+/// A message to the socket's topic, without its record.
 #[inline]
-fn lane_message(socket: SocketHandle, route: u32, record: Record<'_>) -> lanes::Message<'_> {
+fn addressed(socket: SocketHandle, route: u32) -> lanes::Message<'static> {
     lanes::Message {
         socket: socket.into(),
         route,
-        record,
+        ..lanes::Message::default()
     }
+}
+
+/// Leaves a message in the lane of this process.
+///
+/// # Safety
+/// `message` is NULL, or there is a message, and all that it points to has the size that it says.
+#[inline]
+unsafe fn publish(
+    area: AreaHandle,
+    addressed: &lanes::Message<'_>,
+    message: *const Message,
+    timeout_ms: u32,
+) -> Result<(), Error> {
+    // SAFETY: promised.
+    let message = unsafe { pointer::reference(message, "message") }?;
+    let publish = |record: Record<'_>| {
+        let message = lanes::Message {
+            record,
+            ..*addressed
+        };
+        let wait = Duration::from_millis(timeout_ms.into());
+        let published = find_area(area)?.publish(&message, wait);
+        published.map_err(Error::Refused)
+    };
+    // SAFETY: promised.
+    unsafe { with_record(message, publish) }
 }
 
 impl AreaSizes {

@@ -187,6 +187,7 @@ impl Raised<'_> {
         Message {
             socket: self.socket,
             route: self.route,
+            topic: None,
             record: Record {
                 key,
                 opaque: self.opaque,

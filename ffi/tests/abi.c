@@ -776,6 +776,26 @@ static void a_report_tells_where_a_message_is_and_what_it_was(
   end_host(host);
 }
 
+static int32_t publish_to_topic(struct host host, const char *topic,
+                                uint64_t opaque) {
+  event_kafka_message_t one = message("INVITE", opaque);
+  return event_kafka_area_publish_to(host.area, host.socket, topic,
+                                     strlen(topic), 7, &one, 0, NULL, 0);
+}
+
+static void a_message_may_go_to_another_topic_of_its_socket(
+    const char *bootstrap) {
+  struct host host = start_host(bootstrap, "own", 0);
+  CHECK_OK(publish_to_topic(host, "another", 5));
+  event_kafka_lane_report_t report = take_one(host.area, host.socket, 5);
+  CHECK_OK(report.error);
+  CHECK(!strcmp(report.topic, "another"));
+  CHECK(status_of(host.area, host.socket).delivered == 1);
+  CHECK_CODE(publish_to_topic(host, "", 6), EVENT_KAFKA_ERR_INVALID_ARG);
+  CHECK_CODE(publish_to_topic(host, "no name", 6), EVENT_KAFKA_ERR_INVALID_ARG);
+  end_host(host);
+}
+
 static size_t give_up(void *calls, void *room, size_t room_size) {
   CHECK(room && room_size >= 10);
   ++*(int *)calls;
@@ -1234,6 +1254,7 @@ static const struct {
     CASE(a_child_forked_before_the_first_use_is_free),
     CASE(threads_of_the_library_have_all_signals_blocked),
     CASE(a_report_tells_where_a_message_is_and_what_it_was),
+    CASE(a_message_may_go_to_another_topic_of_its_socket),
     CASE(a_message_that_is_given_up_never_was),
     CASE(a_socket_is_full_when_its_budget_is_used_up),
     CASE(sockets_come_and_go),

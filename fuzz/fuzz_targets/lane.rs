@@ -37,6 +37,7 @@ fuzz_target!(|data: &[u8]| {
     let message = Message {
         socket,
         route: 0,
+        topic: None,
         record: Record::new("honest"),
     };
     drop(area.lane().expect("it is free"));

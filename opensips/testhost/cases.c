@@ -29,6 +29,58 @@ static void without_key_and_route(void)
 	wait_for_reports(3);
 }
 
+static int publish_ex(const char *topic, const char *message, const char *names,
+	const char *values, const char *partition, const char *route)
+{
+	const char *const arguments[8] = {
+		"k1", topic, message, "call", names, values, partition, route
+	};
+
+	return host_call("kafka_publish_ex", arguments);
+}
+
+static void in_another_topic(struct sip_msg *msg)
+{
+	(void)msg;
+	SAYS("kafka_id", "k1");
+	SAYS("kafka_status", "0");
+	SAYS("kafka_topic", "another");
+	SAYS("kafka_partition", "0");
+	reported++;
+}
+
+static void with_all_that_a_message_has(void)
+{
+	const char *const only_id[8] = { "k1" };
+	int i;
+
+	host_add_avp("names", "first", 0);
+	host_add_avp("values", "1", 0);
+	host_add_avp("names", "second", 0);
+	host_add_avp("values", NULL, -42);
+	host_route("another", in_another_topic);
+	CHECK(publish_ex("another", "whole", "names", "values", "0", "another") == 1);
+	wait_for_reports(1);
+	/* What is left out: a tombstone, headers without values, any partition. */
+	CHECK(publish_ex("another", NULL, "names", NULL, "-1", NULL) == 1);
+	CHECK(publish_ex(NULL, "", "none", "none", NULL, NULL) == 1);
+	CHECK(host_call("kafka_publish_ex", only_id) == 1);
+	/* What makes no message. */
+	host_add_avp("names", "without value", 0);
+	CHECK(publish_ex(NULL, "x", "names", "values", NULL, NULL) == -1);
+	CHECK(publish_ex(NULL, "x", "none", "values", NULL, NULL) == -1);
+	CHECK(publish_ex(NULL, "x", NULL, NULL, "-2", NULL) == -1);
+	CHECK(publish_ex("no topic", "x", NULL, NULL, NULL, NULL) == -1);
+	CHECK(publish_ex("", "x", NULL, NULL, NULL, NULL) == -1);
+	for (i = 0; i < 65; i++)
+		host_add_avp("many", "header", 0);
+	CHECK(publish_ex(NULL, "x", "many", NULL, NULL, NULL) == -1);
+	/* One that no topic has fails, and is told. */
+	CHECK(publish_ex(NULL, "x", NULL, NULL, "1000", "count") == 1);
+	wait_for_reports(2);
+	CHECK(failed == 1);
+}
+
 static void nothing_else(struct sip_msg *msg)
 {
 	(void)msg;
@@ -244,6 +296,56 @@ static void same_id(void)
 	configure("broker_id", "[k1]127.0.0.1:9092/t");
 }
 
+static void ending_at_once(void)
+{
+	publishing();
+	host_have_module_process_late();
+}
+
+static void published_before_the_end(void)
+{
+	CHECK(publish("k1", "before the end", NULL, NULL) == 1);
+}
+
+static void lenient(void)
+{
+	configure("strict", "0");
+	configure("broker_id", with_brokers("[k1]%s/published?t.acks=99999"));
+	configure("broker_id", with_brokers("[second]%s/second"));
+}
+
+static void lenient_sockets(void)
+{
+	CHECK(publish("k1", "taken", NULL, NULL) == 1);
+	CHECK(publish("second", "taken", NULL, NULL) == 1);
+	CHECK(parse(with_brokers("%s/events?g.nothing=1")));
+	CHECK(parse(with_brokers("%s/events")));
+	CHECK(!parse(with_brokers("%s/events?strict=1&g.nothing=1")));
+	CHECK(!parse(with_brokers("%s/events?g.nothing=1&strict=1")));
+}
+
+static void lenient_but_strict(void)
+{
+	configure("strict", "0");
+	configure("broker_id", "[k1]127.0.0.1:9092/t?strict=1&t.acks=99999");
+}
+
+static void wrong_strictness(void)
+{
+	configure("strict", "2");
+}
+
+static void wrong_log_level(void)
+{
+	configure("log_level", "5");
+}
+
+static void quiet(void)
+{
+	configure("log_level", "-1");
+	dying();
+}
+
 /* Events */
 
 static void payloads(void)
@@ -373,18 +475,25 @@ static void event_status(void)
 
 const struct host_case host_cases[] = {
 	{ "without_key_and_route", publishing, without_key_and_route, 1 },
+	{ "with_all_that_a_message_has", publishing, with_all_that_a_message_has, 1 },
 	{ "reports_have_all", publishing, reports_have_all, 1 },
 	{ "unknown_names", publishing, unknown_names, 1 },
 	{ "failures_are_told", dying, failures_are_told, 1 },
+	{ "failures_are_told_quietly", quiet, failures_are_told, 1 },
 	{ "gone_route_is_survived", publishing, gone_route_is_survived, 1 },
 	{ "full_is_refused", small, full_is_refused, 1 },
 	{ "only_failures_are_reported", only_failures, only_failures_are_reported, 1 },
 	{ "burst_before_the_end", publishing, burst_before_the_end, 1 },
+	{ "end_before_the_worker_begins", ending_at_once, published_before_the_end, 1 },
 	{ "reports_that_nobody_takes", publishing, reports_that_nobody_takes, 1 },
 	{ "stray_sigterm_is_ignored", publishing, stray_sigterm_is_ignored, 1 },
 	{ "many_processes", publishing, many_processes, 1 },
 	{ "wrong_broker", wrong_broker, NULL, 0 },
 	{ "same_id", same_id, NULL, 0 },
+	{ "lenient_sockets", lenient, lenient_sockets, 1 },
+	{ "lenient_but_strict", lenient_but_strict, NULL, 0 },
+	{ "wrong_strictness", wrong_strictness, NULL, 0 },
+	{ "wrong_log_level", wrong_log_level, NULL, 0 },
 	{ "payloads", NULL, payloads, 1 },
 	{ "keys", NULL, keys, 1 },
 	{ "subscriptions", NULL, subscriptions, 1 },

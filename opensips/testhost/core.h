@@ -24,6 +24,8 @@ typedef struct {
 
 void host_log(const char *level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+enum { L_ERR = -1, L_WARN = 1, L_NOTICE, L_INFO, L_DBG };
+
 #define LM_ERR(...) host_log("ERROR", __VA_ARGS__)
 #define LM_WARN(...) host_log("WARNING", __VA_ARGS__)
 #define LM_NOTICE(...) host_log("NOTICE", __VA_ARGS__)
@@ -117,9 +119,25 @@ struct usr_avp {
 #define AVP_VAL_STR 2
 
 int parse_avp_spec(const str *name, int *id);
+struct usr_avp *search_first_avp(unsigned short flags, int id, int_str *value,
+	struct usr_avp *start);
+struct usr_avp *search_next_avp(struct usr_avp *avp, int_str *value);
 struct usr_avp *new_avp(unsigned short flags, int id, int_str value);
 struct usr_avp **set_avp_list(struct usr_avp **list);
 void destroy_avp_list(struct usr_avp **list);
+
+enum pv_type { PVT_NONE, PVT_AVP, PVT_SCRIPTVAR };
+
+typedef struct {
+	int avp_id;
+} pv_param_t, *pv_param_p;
+
+typedef struct {
+	enum pv_type type;
+	pv_param_t pvp;
+} pv_spec_t;
+
+int pv_get_avp_name(struct sip_msg *msg, pv_param_p name, int *id, unsigned short *flags);
 
 /* Events */
 
@@ -187,12 +205,15 @@ typedef struct {
 	void *param_pointer;
 } param_export_t;
 
+#define CMD_PARAM_INT 1
 #define CMD_PARAM_STR 2
+#define CMD_PARAM_VAR 4
 #define CMD_PARAM_OPT 16
 #define CMD_PARAM_STATIC 128
 #define MAX_CMD_PARAMS 8
 
-typedef int (*cmd_function)(struct sip_msg *, void *, void *, void *, void *);
+typedef int (*cmd_function)(struct sip_msg *, void *, void *, void *, void *, void *, void *, void *,
+	void *);
 
 struct cmd_param {
 	int flags;

@@ -405,6 +405,54 @@ void destroy_avp_list(struct usr_avp **list)
 	*list = NULL;
 }
 
+/* The first one that is told. */
+static struct usr_avp *search_from(struct usr_avp *avp, int id, int_str *value)
+{
+	for (; avp; avp = avp->next) {
+		if (avp->id == id) {
+			*value = avp->value;
+			return avp;
+		}
+	}
+	return NULL;
+}
+
+struct usr_avp *search_first_avp(unsigned short flags, int id, int_str *value,
+	struct usr_avp *start)
+{
+	(void)flags;
+	return search_from(start ? start->next : *avps, id, value);
+}
+
+struct usr_avp *search_next_avp(struct usr_avp *avp, int_str *value)
+{
+	return search_from(avp->next, avp->id, value);
+}
+
+int pv_get_avp_name(struct sip_msg *msg, pv_param_p name, int *id, unsigned short *flags)
+{
+	(void)msg;
+	*id = name->avp_id;
+	*flags = 0;
+	return 0;
+}
+
+void host_add_avp(const char *name, const char *text, int number)
+{
+	str spec = { (char *)name, strlen(name) };
+	int_str value = { .n = number };
+	struct usr_avp *avp;
+	int id;
+
+	if (text)
+		value.s = (str){ (char *)text, strlen(text) };
+	assert(parse_avp_spec(&spec, &id) == 0);
+	avp = new_avp(text ? AVP_VAL_STR : 0, id, value);
+	assert(avp);
+	avp->next = *avps;
+	*avps = avp;
+}
+
 const char *host_avp(const char *name)
 {
 	static char text[4096];
@@ -457,39 +505,60 @@ int host_modparam(const char *name, const char *value)
 	return -1;
 }
 
+/* What the core makes of an argument; an AVP is given by its name. */
+union argument {
+	str text;
+	int number;
+	pv_spec_t variable;
+};
+
+static void *read_argument(int flags, const char *given, union argument *read)
+{
+	str name = { (char *)given, strlen(given) };
+
+	if (flags & CMD_PARAM_INT) {
+		read->number = atoi(given);
+	} else if (flags & CMD_PARAM_VAR) {
+		memset(read, 0, sizeof *read);
+		read->variable.type = PVT_AVP;
+		assert(parse_avp_spec(&name, &read->variable.pvp.avp_id) == 0);
+	} else {
+		read->text = name;
+	}
+	return read;
+}
+
 /* Literal arguments that a fixup leaves as they are stay texts, as in OpenSIPS. */
-static int call(const char *function, const char *const arguments[4], int fixed_each_time)
+static int call(const char *function, const char *const *arguments, int fixed_each_time)
 {
 	const cmd_export_t *command = module->cmds;
-	str texts[4];
-	void *values[4] = { NULL };
+	const struct cmd_param *param;
+	union argument read[MAX_CMD_PARAMS];
+	void *values[MAX_CMD_PARAMS] = { NULL };
 	int i;
 
 	while (command->name && strcmp(command->name, function))
 		command++;
 	assert(command->name);
-	for (i = 0; i < 4; i++) {
-		const struct cmd_param *param = &command->params[i];
-
+	for (i = 0, param = command->params; param->flags; i++, param++) {
 		if (!arguments[i]) {
-			assert(param->flags == 0 || param->flags & CMD_PARAM_OPT);
+			assert(param->flags & CMD_PARAM_OPT);
 			continue;
 		}
-		texts[i].s = (char *)arguments[i];
-		texts[i].len = strlen(arguments[i]);
-		values[i] = &texts[i];
+		values[i] = read_argument(param->flags, arguments[i], &read[i]);
 		if (param->fixup && param->fixup(&values[i]) < 0)
 			return fixed_each_time && !(param->flags & CMD_PARAM_STATIC) ? -1 : HOST_NO_START;
 	}
-	return command->function(host_message(), values[0], values[1], values[2], values[3]);
+	return command->function(host_message(), values[0], values[1], values[2], values[3], values[4],
+		values[5], values[6], values[7]);
 }
 
-int host_call(const char *function, const char *const arguments[4])
+int host_call(const char *function, const char *const *arguments)
 {
 	return call(function, arguments, 0);
 }
 
-int host_call_by_variables(const char *function, const char *const arguments[4])
+int host_call_by_variables(const char *function, const char *const *arguments)
 {
 	return call(function, arguments, 1);
 }
@@ -516,15 +585,36 @@ static void on_term(int signal)
 		_exit(0);
 }
 
+static int is_module_process_late;
+
+void host_have_module_process_late(void)
+{
+	is_module_process_late = 1;
+}
+
+/* Whether SIGTERM came and is blocked. */
+static int is_term_pending(void)
+{
+	sigset_t pending;
+
+	return sigpending(&pending) == 0 && sigismember(&pending, SIGTERM);
+}
+
 static void in_module_process(void)
 {
+	while (is_module_process_late && !is_term_pending())
+		usleep(1000);
 	module->procs->function(0);
 }
 
 void host_start_module_process(void)
 {
-	assert(module->procs->no == 1 && module->procs->flags == 0);
+	const proc_export_t *process = module->procs;
+
+	assert(process->no == 1 && process->flags == 0);
+	assert(!process->pre_fork_function || process->pre_fork_function() == 0);
 	shared->module_process = start(in_module_process);
+	assert(!process->post_fork_function || process->post_fork_function() == 0);
 }
 
 static int has_ended(pid_t pid, int *status)

@@ -13,11 +13,12 @@ int host_modparam(const char *name, const char *value);
 void host_route(const char *name, void (*run)(struct sip_msg *msg));
 
 /* Calls a function of the module as a script does that has texts as arguments, which are fixed up
- * once; NULL: none is given. -1000: OpenSIPS would not start with that. */
-int host_call(const char *function, const char *const arguments[4]);
+ * once, as many as the function has; NULL: none is given, and the name of an AVP where it wants one.
+ * -1000: OpenSIPS would not start with that. */
+int host_call(const char *function, const char *const *arguments);
 
 /* As host_call, but what is given is in variables. */
-int host_call_by_variables(const char *function, const char *const arguments[4]);
+int host_call_by_variables(const char *function, const char *const *arguments);
 
 #define HOST_NO_START (-1000)
 
@@ -32,6 +33,9 @@ int host_in_process(void (*run)(void));
 
 /* So many of them (16 at most) at once; 0 if all ended well. */
 int host_in_processes(int count, void (*run)(void));
+
+/* Adds a value to an AVP, before those that it has: a text, or if that is NULL a number. */
+void host_add_avp(const char *name, const char *text, int number);
 
 /* The text of a variable in the list of now, or "(none)". */
 const char *host_avp(const char *name);
@@ -50,6 +54,10 @@ int host_refused_jobs_left(void);
 /* How many messages this process has made up and not released; the next so many are refused. */
 int host_dummies(void);
 void host_refuse_dummies(int count);
+
+/* Has the module's process do nothing before it is told to end: as if that came as soon as it was
+ * forked. */
+void host_have_module_process_late(void);
 
 /* The process of the module; and another one in its place. */
 int host_module_process(void);

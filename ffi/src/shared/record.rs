@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! opaque u64 | timestamp i64, i64::MIN: none | slot u32 | generation u32 | route u32
-//! partition i32, -1: any | headers u32 | length of the key u32 | length of the value u32 | 0 u32
+//! partition i32, -1: any | headers u32 | length of the key u32 | length of the value u32
+//! length of the topic u32, none: that of the socket | topic
 //! for each header: length of its name u32 | length of its value u32 | name | value
 //! key | value, last, because its length may be known last
 //! ```
@@ -26,6 +27,8 @@ pub(crate) struct Message<'a> {
     pub(crate) socket: SocketId,
     /// For the host, handed back with the report.
     pub(crate) route: u32,
+    /// Instead of the socket's.
+    pub(crate) topic: Option<&'a str>,
     pub(crate) record: Record<'a>,
 }
 
@@ -105,7 +108,11 @@ impl<'a> Found<'a> {
         let header_count = get.u32()?;
         let key_len = get.u32()?;
         let value_len = get.u32()?;
-        let _reserved = get.u32()?;
+        let topic_len = get.u32()?;
+        let topic = match get.optional(topic_len)? {
+            Some(name) => Some(str::from_utf8(name).ok()?),
+            None => None,
+        };
         let headers = (0..header_count)
             .map(|_| decode_header(&mut get))
             .collect::<Option<Vec<_>>>()?;
@@ -122,6 +129,7 @@ impl<'a> Found<'a> {
         let message = Message {
             socket,
             route,
+            topic,
             record,
         };
         get.0.is_empty().then_some(Self { message, headers })
@@ -152,7 +160,8 @@ fn head_len(message: &Message<'_>) -> usize {
         let value = header.value.map_or(0, <[u8]>::len);
         HEADER_FIXED + header.name.len() + value
     });
-    FIXED + headers.sum::<usize>() + message.record.key.map_or(0, <[u8]>::len)
+    let topic = message.topic.map_or(0, str::len);
+    FIXED + topic + headers.sum::<usize>() + message.record.key.map_or(0, <[u8]>::len)
 }
 
 #[inline]
@@ -160,6 +169,7 @@ fn write_head(message: &Message<'_>, head: &mut [u8]) {
     let Message {
         socket,
         route,
+        topic,
         record,
     } = message;
     let mut put = Put(head);
@@ -172,7 +182,9 @@ fn write_head(message: &Message<'_>, head: &mut [u8]) {
     put.u32(record.headers.len() as u32);
     put.length(record.key);
     put.length(None);
-    put.u32(0);
+    let topic = topic.map(str::as_bytes);
+    put.length(topic);
+    put.bytes(topic.unwrap_or_default());
     for header in record.headers {
         put.u32(header.name.len() as u32);
         put.length(header.value);

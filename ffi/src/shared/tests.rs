@@ -54,6 +54,7 @@ fn a_message_arrives_with_all_its_parts() {
     let message = Message {
         socket: SOCKET,
         route: 7,
+        topic: Some("others"),
         record: Record::new("INVITE")
             .key("call")
             .headers(&headers)
@@ -68,6 +69,7 @@ fn a_message_arrives_with_all_its_parts() {
     };
     area.publish(&tombstone, Duration::ZERO).unwrap();
     let empty = Message {
+        topic: None,
         record: Record::new("").key(""),
         ..message
     };
@@ -658,6 +660,7 @@ fn message(opaque: u64) -> Message<'static> {
     Message {
         socket: SOCKET,
         route: 0,
+        topic: None,
         record: Record::new("x").opaque(opaque),
     }
 }

@@ -362,7 +362,7 @@ impl Clerk {
             .ok_or(Refusal::BySocket(SocketPublishError::NoSocket))?;
         let key = served.key.clone().map_err(Refusal::NoSocket)?;
         self.registry
-            .publish_promised(key, message.record, ticket)
+            .publish_promised(key, message.topic, message.record, ticket)
             .map_err(Refusal::BySocket)?;
         served.held += 1;
         Ok(())

@@ -5,7 +5,7 @@ use parking_lot::Mutex;
 use super::ledger::{Ledger, Limits};
 use crate::config::Finished;
 use crate::settings::{Endpoint, ReportMode, Settings, TopicSettings};
-use crate::{Producer, ReportBatch, StartError, Topic};
+use crate::{Producer, ReportBatch, StartError, Topic, TopicNameError};
 
 pub(super) struct Cluster {
     /// What its sockets say, in their normal form.
@@ -41,9 +41,12 @@ impl Cluster {
         &self.producer
     }
 
-    pub(super) fn topic(&self, name: &str, settings: &TopicSettings) -> Topic {
-        let topic = self.producer.topic_with(name, settings);
-        topic.expect("the socket's grammar has no other names")
+    pub(super) fn topic(
+        &self,
+        name: &str,
+        settings: &TopicSettings,
+    ) -> Result<Topic, TopicNameError> {
+        self.producer.topic_with(name, settings)
     }
 
     /// An empty ledger for one more socket.

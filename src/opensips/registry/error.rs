@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::OTHER_TOPICS;
 use crate::opensips::SocketError;
 use crate::{PublishError, StartError};
 
@@ -55,7 +56,15 @@ pub enum SocketPublishError {
     NoSocket,
     /// The message was refused. Where the queue is full, it is that of the socket.
     Refused(PublishError),
+    /// No broker accepts a topic of this name.
+    TopicName,
+    /// The socket has as many topics besides its own as it can have
+    /// ([`OTHER_TOPICS`](super::OTHER_TOPICS)), and this is another one.
+    TooManyTopics,
 }
+
+/// librdkafka's code of a bad argument, and its name.
+const INVALID_ARG: (i32, &str) = (-186, "_INVALID_ARG");
 
 impl SocketPublishError {
     /// librdkafka's code.
@@ -63,6 +72,7 @@ impl SocketPublishError {
         match self {
             Self::NoSocket => PublishError::Closed.code(),
             Self::Refused(error) => error.code(),
+            Self::TopicName | Self::TooManyTopics => INVALID_ARG.0,
         }
     }
 
@@ -71,14 +81,15 @@ impl SocketPublishError {
         match self {
             Self::NoSocket => PublishError::Closed.name(),
             Self::Refused(error) => error.name(),
+            Self::TopicName | Self::TooManyTopics => INVALID_ARG.1,
         }
     }
 
     /// Whether the same message may be accepted once others have been delivered.
     pub fn is_queue_full(&self) -> bool {
         match self {
-            Self::NoSocket => false,
             Self::Refused(error) => error.is_queue_full(),
+            Self::NoSocket | Self::TopicName | Self::TooManyTopics => false,
         }
     }
 }
@@ -88,6 +99,14 @@ impl fmt::Display for SocketPublishError {
         match self {
             Self::NoSocket => f.write_str("the socket was unsubscribed; subscribe it again"),
             Self::Refused(error) => error.fmt(f),
+            Self::TopicName => f.write_str(
+                "no broker accepts a topic of that name; use letters, digits, '.', '_' and '-'",
+            ),
+            Self::TooManyTopics => write!(
+                f,
+                "the socket has {OTHER_TOPICS} topics besides its own already; \
+                 have no names of topics made of what somebody sends, or add a socket"
+            ),
         }
     }
 }

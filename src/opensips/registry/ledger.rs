@@ -77,12 +77,12 @@ impl<T: Copy> Ledger<T> {
         record: &Record<'_>,
         ticket: T,
         overdraft: Limits,
-        publish: impl FnOnce(u32) -> Result<(), PublishError>,
+        publish: impl FnOnce(u32) -> Result<(), SocketPublishError>,
     ) -> Result<(), SocketPublishError> {
         let size = size(record);
         let result = self.admit(size, overdraft).and_then(|()| {
             let index = self.free.unwrap_or(self.entries.len() as u32);
-            publish(index).map_err(SocketPublishError::Refused)?;
+            publish(index)?;
             self.hold(index, ticket, size);
             Ok(())
         });
@@ -321,7 +321,7 @@ mod tests {
     fn what_the_producer_refuses_is_not_held() {
         let mut ledger = ledger(10, 1_000);
         let refusal = ledger.enter(&Record::new("x"), 0, Limits::NOTHING, |_| {
-            Err(PublishError::Closed)
+            Err(SocketPublishError::Refused(PublishError::Closed))
         });
         let closed = SocketPublishError::Refused(PublishError::Closed);
         assert_eq!(refusal.unwrap_err(), closed);

@@ -157,8 +157,13 @@ struct Member<T> {
     meaning: Meaning,
     cluster: Arc<Cluster>,
     topic: Topic,
+    /// By their names; never more than [`OTHER_TOPICS`].
+    other_topics: Mutex<HashMap<Box<str>, Topic>>,
     ledger: Mutex<Ledger<T>>,
 }
+
+/// To how many topics a socket can publish besides its own: whoever names them may do so by mistake.
+pub const OTHER_TOPICS: usize = 256;
 
 /// What a socket says.
 struct Understood {
@@ -229,21 +234,24 @@ impl<T: Copy> Registry<T> {
         record: Record<'_>,
         ticket: T,
     ) -> Result<(), SocketPublishError> {
-        self.publish_within(key, record, ticket, Limits::NOTHING)
+        self.publish_within(key, None, record, ticket, Limits::NOTHING)
     }
 
     /// As [`Registry::publish`], for a message that somebody took on behalf of the socket while it was
-    /// not full: it may overdraw the budget ([`RegistryBuilder::overdraft`]).
+    /// not full: it may overdraw the budget ([`RegistryBuilder::overdraft`]). It goes to another topic
+    /// of the cluster if one is named, with the properties that the socket has for topics.
     ///
     /// # Errors
-    /// As [`Registry::publish`].
+    /// As [`Registry::publish`]; or the topic has a name that no broker accepts, or is one more than
+    /// the [`OTHER_TOPICS`] that a socket has besides its own.
     pub fn publish_promised(
         &self,
         key: SocketKey,
+        topic: Option<&str>,
         record: Record<'_>,
         ticket: T,
     ) -> Result<(), SocketPublishError> {
-        self.publish_within(key, record, ticket, self.shared.overdraft)
+        self.publish_within(key, topic, record, ticket, self.shared.overdraft)
     }
 
     /// Reports of all sockets: one for every message that was accepted, unless
@@ -342,13 +350,14 @@ impl<T: Copy> Registry<T> {
     fn publish_within(
         &self,
         key: SocketKey,
+        topic: Option<&str>,
         record: Record<'_>,
         ticket: T,
         overdraft: Limits,
     ) -> Result<(), SocketPublishError> {
         let places = self.shared.places.read();
         let member = find(&places, key).ok_or(SocketPublishError::NoSocket)?;
-        member.publish(record, ticket, overdraft, &self.shared)
+        member.publish(topic, record, ticket, overdraft, &self.shared)
     }
 
     fn add(&self, socket: &Socket<'_>, id: Option<Id<'_>>) -> Result<Subscription, SubscribeError> {
@@ -514,6 +523,7 @@ impl<T: Copy> Shared<T> {
     /// Gives a socket a place.
     fn settle(&self, cluster: Arc<Cluster>, meaning: Meaning, id: Option<Box<str>>) -> SocketKey {
         let topic = cluster.topic(&meaning.topic, &meaning.settings);
+        let topic = topic.expect("the socket's grammar has no other names");
         let ledger = Mutex::new(cluster.ledger());
         let mut places = self.places.write();
         let free = places.iter().position(|place| place.socket.is_none());
@@ -536,6 +546,7 @@ impl<T: Copy> Shared<T> {
             meaning,
             cluster,
             topic,
+            other_topics: Mutex::default(),
             ledger,
         }));
         key
@@ -577,6 +588,7 @@ impl<T: Copy> Shared<T> {
 impl<T: Copy> Member<T> {
     fn publish(
         &self,
+        topic: Option<&str>,
         record: Record<'_>,
         ticket: T,
         overdraft: Limits,
@@ -586,12 +598,36 @@ impl<T: Copy> Member<T> {
         let opaque = |index| u64::from(self.key.slot) << u32::BITS | u64::from(index);
         let result = self.meaning.headers.before(record, |record| {
             ledger.enter(&record, ticket, overdraft, |index| {
-                self.topic.publish(record.opaque(opaque(index)))
+                let record = record.opaque(opaque(index));
+                let published = match topic {
+                    None => self.topic.publish(record),
+                    Some(name) => self.other_topic(name)?.publish(record),
+                };
+                published.map_err(SocketPublishError::Refused)
             })
         });
         // Under the lock, so that changes are told in their order.
         shared.tell_full(self.key, ledger.full_change());
         result
+    }
+
+    /// A topic that is perhaps not that of the socket. It stays open, as its messages would wait for
+    /// metadata each time.
+    fn other_topic(&self, name: &str) -> Result<Topic, SocketPublishError> {
+        if *name == *self.meaning.topic {
+            return Ok(self.topic.clone());
+        }
+        let mut others = self.other_topics.lock();
+        if let Some(topic) = others.get(name) {
+            return Ok(topic.clone());
+        }
+        if others.len() >= OTHER_TOPICS {
+            return Err(SocketPublishError::TooManyTopics);
+        }
+        let opened = self.cluster.topic(name, &self.meaning.settings);
+        let topic = opened.map_err(|_| SocketPublishError::TopicName)?;
+        others.insert(name.into(), topic.clone());
+        Ok(topic)
     }
 
     /// Takes a message out of the budget.
