@@ -239,6 +239,11 @@ fn messages_for_a_cluster_that_is_away_take_no_shared_memory() {
 }
 
 #[test]
+fn clusters_that_are_away_from_the_start_have_their_reports() {
+    after("dead_from_the_start");
+}
+
+#[test]
 fn a_cluster_that_is_away_and_whose_queue_is_full_holds_up_no_other() {
     let cluster = after("full_beside_others");
     assert_eq!(values(&cluster, "published").len(), 100);

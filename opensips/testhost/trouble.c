@@ -135,6 +135,34 @@ static void away_for_long(void)
 	CHECK(host_shm_pieces() == pieces);
 }
 
+/* So many clusters that are away from the start. */
+#define DEAD_CLUSTERS 20
+
+static void all_dead(void)
+{
+	char text[128];
+	int i;
+
+	for (i = 0; i < DEAD_CLUSTERS; i++) {
+		snprintf(text, sizeof text, "[d%d]127.0.0.1:%d/t?t.message.timeout.ms=1500", i, i + 1);
+		configure("broker_id", text);
+	}
+	host_route("count", count_report);
+}
+
+static void dead_from_the_start(void)
+{
+	char id[16];
+	int i;
+
+	for (i = 0; i < DEAD_CLUSTERS; i++) {
+		snprintf(id, sizeof id, "d%d", i);
+		CHECK(publish(id, "lost", NULL, "count") == 1);
+	}
+	wait_for_reports(DEAD_CLUSTERS);
+	CHECK(failed == DEAD_CLUSTERS);
+}
+
 static void small_and_away(void)
 {
 	configure("broker_id", "[full]127.0.0.1:1/nobody?"
@@ -590,6 +618,7 @@ static void failed_for_good(void)
 
 const struct host_case host_troubles[] = {
 	{ "away_for_long", brokers, away_for_long, 1 },
+	{ "dead_from_the_start", all_dead, dead_from_the_start, 1 },
 	{ "full_beside_others", small_and_away, full_beside_others, 1 },
 	{ "left_with_messages", NULL, left_with_messages, 1 },
 	{ "left_while_away", brokers, left_while_away, 1 },

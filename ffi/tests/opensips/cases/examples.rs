@@ -157,20 +157,24 @@ pub(super) fn archive_with_spare(tree: &Tree) -> Option<String> {
 }
 
 pub(super) fn failover(tree: &Tree) -> Option<String> {
-    let topic = Topic::new(shared_cluster()?, "registrations");
-    let server = Example::new("failover")
-        .with(BROKERS, DEAD)
-        .with(&format!("{SPARE}/registrations"), &topic.to_string())
-        .start(tree);
-    let mut client = server.client();
-    client.request_by("REGISTER", "alice", b"");
-    let record = topic.wait_for(1).remove(0);
-    server.end();
-    assert_eq!(key_of(&record), Some(&b"alice"[..]));
-    let value = text_of(&record);
-    let start = r#"{"jsonrpc":"2.0","method":"E_REGISTERED","params":{"user":"alice","contact":"<sip:client@"#;
-    assert!(value.starts_with(start), "{value}");
-    Some("1 event raised while the first cluster is away, 1 record in the second".to_owned())
+    let cluster = shared_cluster()?;
+    let [first, spare] = ["first", "second"].map(|name| Topic::new(cluster, name));
+    let dead = format!("{DEAD}/registrations");
+    for (brokers, held_by) in [(first.to_string(), &first), (dead, &spare)] {
+        let server = Example::new("failover")
+            .with(&format!("{BROKERS}/registrations"), &brokers)
+            .with(&format!("{SPARE}/registrations"), &spare.to_string())
+            .start(tree);
+        server.client().request_by("REGISTER", "alice", b"");
+        let record = held_by.wait_for(1).remove(0);
+        server.end();
+        assert_eq!(key_of(&record), Some(&b"alice"[..]));
+        let value = text_of(&record);
+        let start = r#"{"jsonrpc":"2.0","method":"E_REGISTERED","params":{"user":"alice","contact":"<sip:client@"#;
+        assert!(value.starts_with(start), "{value}");
+    }
+    assert_eq!((first.records().len(), spare.records().len()), (1, 1));
+    Some("1 event for the first cluster, and while that is away 1 for the second".to_owned())
 }
 
 /// A file of `opensips/examples`.
