@@ -62,6 +62,13 @@ usage: cargo xtask COMMAND
                        a cluster that is away from OpenSIPS while scripts publish 1000 messages a second
                        to it, and 1000 subscriptions that are renewed, both at once for an hour unless
                        told otherwise: SIP and memory meanwhile; not run without OPENSIPS_SRC
+  opensips-bench [cost|load] [--tree NAME] [--rounds N] [--rate R] [--seconds S]
+                       what the module costs in real OpenSIPS with a real Kafka: each call, beside
+                       OpenSIPS' own module where EVENT_KAFKA_UPSTREAM_MODULE names it (an event_kafka.so
+                       of the same tree); and the latency of SIP under load while the broker is killed,
+                       with and without the module; in the newest tree of OPENSIPS_SRC that is built,
+                       3 rounds, at least 20 s each under load, as many requests/s as it takes up to 16,000, unless
+                       told otherwise; not run without OPENSIPS_SRC
   plants [NAME]        re-introduces known defects (plants/*.patch) one at a time, in a copy: each
                        must be found by the test or the seeds that it names
   kafka up [--nodes 1|3] [--kafka VERSION] [--port P] [--partitions N] [--fresh]
@@ -97,6 +104,7 @@ fn run(arguments: &mut Arguments) -> Result<()> {
         Some("sim") => sim::simulate(arguments),
         Some("opensips-test") => run_opensips_test(arguments),
         Some("opensips-soak") => run_opensips_soak(arguments),
+        Some("opensips-bench") => opensips::bench_in_tree(arguments),
         Some("plants") => run_plants(arguments),
         Some("kafka") => run_kafka(arguments),
         Some("help" | "--help" | "-h") => {

@@ -1,7 +1,9 @@
-//! `cargo xtask opensips-test` and `opensips-soak`: the module in real trees of OpenSIPS.
+//! `cargo xtask opensips-test`, `opensips-bench` and `opensips-soak`: the module in real trees of
+//! OpenSIPS.
 
 use xtask::{Result, TestBroker};
 
+use crate::arguments::Arguments;
 use crate::command::{cargo, run};
 use crate::install;
 
@@ -31,6 +33,28 @@ pub(crate) fn soak(minutes: u32) -> Result<()> {
     run(soak.env("OPENSIPS_SOAK_MINUTES", minutes.to_string()))
 }
 
+/// What the bench itself understands; it says what is wrong with a value.
+const BENCH_OPTIONS: [&str; 4] = ["--tree", "--rate", "--rounds", "--seconds"];
+
+/// Builds the optimised module in a tree, and measures what it costs there, against a real Kafka.
+pub(crate) fn bench_in_tree(arguments: &mut Arguments) -> Result<()> {
+    let mut bench = cargo("bench --package event-kafka-ffi --bench in_opensips --");
+    for option in BENCH_OPTIONS {
+        if let Some(value) = arguments.value::<String>(option)? {
+            bench.args([option, &value]);
+        }
+    }
+    bench.args(arguments.word());
+    arguments.finish()?;
+    bench.env("EVENT_KAFKA_TEST_BROKER", "kafka");
+    if !are_there_trees() {
+        return Ok(());
+    }
+    install::for_brokers()?;
+    run(&mut bench)
+}
+
+/// Whether there are any to build in, after saying so if there are none.
 fn are_there_trees() -> bool {
     let named = std::env::var_os("OPENSIPS_SRC").is_some();
     if !named {

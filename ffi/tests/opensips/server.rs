@@ -25,12 +25,27 @@ pub(crate) struct Server {
     asking: Mutex<()>,
 }
 
+/// What OpenSIPS is started with, besides a script.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    /// The module `event_kafka`, if there is to be one.
+    pub(crate) module: Option<PathBuf>,
+    /// The core's shared memory, in MB.
+    pub(crate) shared_memory: u32,
+    /// Processes that receive SIP.
+    pub(crate) receivers: u32,
+}
+
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Server {
     /// Starts it with a script (`modparam`s and routes), and waits until it answers.
     pub(crate) fn start(tree: &Tree, name: &str, script: &str) -> Self {
-        let mut server = Self::spawn(tree, name, script);
+        Self::start_as(&Setup::usual(tree), tree, name, script)
+    }
+
+    pub(crate) fn start_as(setup: &Setup, tree: &Tree, name: &str, script: &str) -> Self {
+        let mut server = Self::spawn_with(setup, tree, name, script, "-F");
         let is_there = server.client().find_server();
         assert!(is_there, "{}", server.log());
         assert!(
@@ -43,7 +58,7 @@ impl Server {
 
     /// Starts it with a script that it must refuse; what it said.
     pub(crate) fn refuse(tree: &Tree, name: &str, script: &str) -> String {
-        let mut server = Self::spawn(tree, name, script);
+        let mut server = Self::spawn_with(&Setup::usual(tree), tree, name, script, "-F");
         let status = server.wait();
         let log = server.log();
         assert!(!status.success(), "{log}");
@@ -52,16 +67,14 @@ impl Server {
 
     /// Has a script looked at without being run (`-C`); whether it was found right.
     pub(crate) fn check(tree: &Tree, name: &str, script: &str) -> bool {
-        Self::spawn_with(tree, name, script, "-C").wait().success()
+        let setup = Setup::usual(tree);
+        let mut process = Self::spawn_with(&setup, tree, name, script, "-C");
+        process.wait().success()
     }
 
-    fn spawn(tree: &Tree, name: &str, script: &str) -> Self {
-        Self::spawn_with(tree, name, script, "-F")
-    }
-
-    fn spawn_with(tree: &Tree, name: &str, script: &str, option: &str) -> Self {
-        Self::spawn_configured(tree, name, option, |folder, address| {
-            config_of(tree, folder, address, script)
+    fn spawn_with(setup: &Setup, tree: &Tree, name: &str, script: &str, option: &str) -> Self {
+        Self::spawn_configured(setup, tree, name, option, |folder, address| {
+            config_of(setup, tree, folder, address, script)
         })
     }
 
@@ -72,12 +85,13 @@ impl Server {
         name: &str,
         config: impl FnOnce(&Path, SocketAddr) -> String,
     ) -> Self {
-        let server = Self::spawn_configured(tree, name, "-F", config);
+        let server = Self::spawn_configured(&Setup::usual(tree), tree, name, "-F", config);
         assert!(server.client().find_server(), "{}", server.log());
         server
     }
 
     fn spawn_configured(
+        setup: &Setup,
         tree: &Tree,
         name: &str,
         option: &str,
@@ -95,7 +109,7 @@ impl Server {
             .args(options.split_whitespace())
             .args([option, "-f"])
             .arg(&config)
-            .args(["-m", "64", "-M", "8", "-w"])
+            .args(["-m", &setup.shared_memory.to_string(), "-M", "8", "-w"])
             .arg(&folder)
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -175,17 +189,22 @@ impl Server {
         answer
     }
 
-    /// The processes with this in their title.
-    pub(crate) fn worker(&self) -> Pid {
+    /// All that the first process has forked.
+    pub(crate) fn processes(&self) -> Vec<Pid> {
         let children = format!("/proc/{0}/task/{0}/children", self.process.id());
         let children = fs::read_to_string(children).unwrap();
-        let pids = children.split_whitespace().map(|pid| pid.parse().unwrap());
+        let pids = children.split_whitespace();
+        pids.map(|pid| Pid::from_raw(pid.parse().unwrap()))
+            .collect()
+    }
+
+    /// The Kafka worker.
+    pub(crate) fn worker(&self) -> Pid {
         // It alone has threads.
-        let mut workers = pids.filter(|pid: &i32| {
-            let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-            tasks.count() > 1
-        });
-        Pid::from_raw(workers.next().expect("there is a Kafka worker"))
+        let mut workers = self.processes().into_iter();
+        workers
+            .find(|pid| Self::threads_of(*pid) > 1)
+            .expect("there is a Kafka worker")
     }
 
     pub(crate) fn threads_of(pid: Pid) -> usize {
@@ -258,18 +277,35 @@ fn free_address() -> SocketAddr {
     socket.local_addr().unwrap()
 }
 
-fn config_of(tree: &Tree, folder: &Path, address: SocketAddr, script: &str) -> String {
-    let (modules, module, folder) = (
-        tree.modules().display().to_string(),
-        tree.module().display().to_string(),
-        folder.display(),
-    );
+impl Setup {
+    pub(crate) fn usual(tree: &Tree) -> Self {
+        Self {
+            module: Some(tree.module()),
+            shared_memory: 64,
+            receivers: 2,
+        }
+    }
+}
+
+fn config_of(
+    setup: &Setup,
+    tree: &Tree,
+    folder: &Path,
+    address: SocketAddr,
+    script: &str,
+) -> String {
+    let (modules, folder) = (tree.modules().display().to_string(), folder.display());
+    let receivers = setup.receivers;
+    let module = setup.module.iter();
+    let module: String = module
+        .map(|path| format!("loadmodule \"{}\"", path.display()))
+        .collect();
     format!(
         r#"
 log_level=3
 stderror_enabled=yes
 syslog_enabled=no
-udp_workers=2
+udp_workers={receivers}
 socket=udp:{address}
 mpath="{modules}/"
 loadmodule "proto_udp.so"
@@ -283,7 +319,7 @@ loadmodule "mi_fifo.so"
 loadmodule "event_virtual.so"
 modparam("mi_fifo", "fifo_name", "{folder}/fifo")
 modparam("mi_fifo", "reply_dir", "{folder}/")
-loadmodule "{module}"
+{module}
 {script}
 "#
     )

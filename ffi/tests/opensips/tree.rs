@@ -114,7 +114,7 @@ impl Tree {
 }
 
 /// Builds a module; what the compiler warned of.
-fn make(module: &Path) -> String {
+pub(crate) fn make(module: &Path) -> String {
     let mut make = Command::new("make");
     // There, and not from the top, where make would build libraries in the tree, too; it says that
     // this is not usual.
