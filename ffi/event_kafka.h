@@ -570,7 +570,7 @@ typedef struct event_kafka_lane_report_t {
    */
   uint64_t latency_us;
   /**
-   * Its partition; -1 if none had been chosen yet.
+   * Its partition; -1 if none was given or chosen yet.
    */
   int32_t partition;
   /**
@@ -603,7 +603,7 @@ typedef struct event_kafka_lane_report_t {
    */
   size_t value_size;
   /**
-   * Its topic; empty if it came to none.
+   * Its topic; empty if its socket could not be used.
    */
   char topic[250];
   /**

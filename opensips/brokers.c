@@ -16,17 +16,27 @@ struct kafka_broker {
 /* In the order of the configuration. Filled before processes are forked, and never changed since. */
 static struct kafka_broker *brokers;
 
-/* Whether a socket says itself whether it is strict. */
-static int says_strict(const char *socket)
+/* Where the properties of a socket begin, with their "?"; NULL if it has none. An ID in brackets before
+ * it, or an address, can have any character. */
+static char *properties_of(char *socket)
 {
-	return strstr(socket, "?strict=") || strstr(socket, "&strict=");
+	char *start = socket + strspn(socket, " \t\r\n");
+	char *bracket = *start == '[' ? strchr(start, ']') : NULL;
+
+	return strchr(bracket ? bracket : start, '?');
+}
+
+/* Whether they say themselves whether the socket is strict. */
+static int say_strict(const char *properties)
+{
+	return strstr(properties, "?strict=") || strstr(properties, "&strict=");
 }
 
 /* At the end, so that the places in what is said of the socket are right. */
 char *kafka_socket_text(const char *socket, size_t len)
 {
 	static const char lenient[] = "strict=0";
-	char *text = pkg_malloc(len + 1 + sizeof lenient);
+	char *text = pkg_malloc(len + 1 + sizeof lenient), *properties;
 
 	if (!text) {
 		LM_ERR("no pkg memory for a socket\n");
@@ -34,8 +44,9 @@ char *kafka_socket_text(const char *socket, size_t len)
 	}
 	memcpy(text, socket, len);
 	text[len] = '\0';
-	if (!kafka_strict && !says_strict(text)) {
-		text[len] = strchr(text, '?') ? '&' : '?';
+	properties = properties_of(text);
+	if (!kafka_strict && !(properties && say_strict(properties))) {
+		text[len] = properties ? '&' : '?';
 		memcpy(text + len + 1, lenient, sizeof lenient);
 	}
 	return text;

@@ -68,12 +68,15 @@ int kafka_publish(struct sip_msg *msg, struct kafka_broker *broker, str *message
 	return publish(broker, NULL, &record, route);
 }
 
-/* Only an AVP has several values. */
+/* Only an AVP has several values, and only without an index it stands for all of them. */
 int kafka_headers_fixup(void **param)
 {
-	if (((pv_spec_t *)*param)->type == PVT_AVP)
+	const pv_spec_t *spec = *param;
+	int index = spec->pvp.pvi.type;
+
+	if (spec->type == PVT_AVP && (!index || index == PV_IDX_ALL) && !spec->trans)
 		return 0;
-	LM_ERR("names and values of headers are given as $avp(name)\n");
+	LM_ERR("names and values of headers are given as $avp(name), without an index\n");
 	return E_CFG;
 }
 
@@ -100,6 +103,10 @@ static int read_values(struct sip_msg *msg, pv_spec_t *avps, struct values *valu
 			values->all[place] = value.s;
 			continue;
 		}
+		if (avp->flags & AVP_VAL_NULL) {
+			values->all[place] = (str){ NULL, 0 };
+			continue;
+		}
 		values->all[place].s = values->digits[place];
 		values->all[place].len = snprintf(values->digits[place],
 			sizeof values->digits[place], "%d", value.n);
@@ -119,6 +126,8 @@ static const char *make_headers(struct sip_msg *msg, pv_spec_t *name_avps, pv_sp
 		return "there are not as many values of headers as names";
 	first = MOST_HEADERS - names->count;
 	for (i = 0; i < names->count; i++) {
+		if (!names->all[first + i].s)
+			return "the name of a header has no value";
 		headers[i] = (event_kafka_header_t){
 			.name = names->all[first + i].s,
 			.name_size = names->all[first + i].len,

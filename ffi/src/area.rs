@@ -83,7 +83,7 @@ pub struct LaneReport {
     pub log_append_time: i64,
     /// Microseconds from when the worker took it to when it had this report.
     pub latency_us: u64,
-    /// Its partition; -1 if none had been chosen yet.
+    /// Its partition; -1 if none was given or chosen yet.
     pub partition: i32,
     /// How often a message that failed had been sent.
     pub attempts: u32,
@@ -100,7 +100,7 @@ pub struct LaneReport {
     pub value: *const c_void,
     /// Bytes of the value that are there.
     pub value_size: usize,
-    /// Its topic; empty if it came to none.
+    /// Its topic; empty if its socket could not be used.
     pub topic: [c_char; 250],
     /// The name of the code, such as "_MSG_TIMED_OUT"; empty if it was delivered.
     pub error_name: [c_char; 48],

@@ -72,6 +72,45 @@ fn a_message_may_have_a_topic_headers_a_partition_or_no_value_and_what_makes_non
 }
 
 #[test]
+fn a_header_without_a_value_has_none_and_one_without_a_name_is_none() {
+    let cluster = after("headers_without_values");
+    let [record] = &records(&cluster, "published")[..] else {
+        panic!("one record");
+    };
+    let headers = record.headers.iter();
+    let headers: Vec<_> = headers
+        .map(|(name, value)| (&**name, text(value)))
+        .collect();
+    let one = Some("1".to_owned());
+    assert_eq!(headers, [("first", one), ("second", None)]);
+}
+
+#[test]
+fn a_message_that_is_refused_later_is_told_with_where_it_was_for() {
+    after("no_such_partition");
+}
+
+#[test]
+fn topics_without_end_are_told_of_and_hinder_no_other_socket() {
+    let cluster = after("careless_topics");
+    assert_eq!(values(&cluster, "published"), ["living"]);
+}
+
+#[test]
+fn who_waits_for_room_is_not_refused_before_the_time_is_over() {
+    let cluster = after("full_is_waited_for");
+    assert_eq!(values(&cluster, "published").len(), 5000);
+    after("full_is_not_waited_for_without_end");
+}
+
+#[test]
+fn ids_have_no_part_in_how_strict_a_socket_is() {
+    let cluster = after("lenient_with_ids");
+    assert_eq!(values(&cluster, "published"), ["taken"]);
+    assert_eq!(values(&cluster, "second"), ["taken"]);
+}
+
+#[test]
 fn a_report_route_finds_all_in_its_avps_and_leaves_those_of_others() {
     after("reports_have_all");
 }

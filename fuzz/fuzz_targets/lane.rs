@@ -9,7 +9,7 @@ mod shared;
 
 use std::time::Duration;
 
-use event_kafka::Record;
+use event_kafka::{Record, check_topic_name};
 use libfuzzer_sys::fuzz_target;
 
 use shared::area::{Area, Sizes};
@@ -37,7 +37,7 @@ fuzz_target!(|data: &[u8]| {
     let message = Message {
         socket,
         route: 0,
-        topic: None,
+        topic: Some("other"),
         record: Record::new("honest"),
     };
     drop(area.lane().expect("it is free"));
@@ -46,9 +46,12 @@ fuzz_target!(|data: &[u8]| {
     let (mut sent, mut seen) = (0, 0);
     let mut serve = |sent: u64| {
         worker.serve(1024, |asker, found, _| {
+            // Whoever wrote it: a topic of this name is opened.
+            assert!(found.topic.is_none_or(|topic| check_topic_name(topic).is_ok()));
             if asker.seat == HONEST {
                 let record = &found.record;
                 assert_eq!((record.value, record.opaque), (message.record.value, seen));
+                assert_eq!(found.topic, message.topic);
                 seen += 1;
             }
         });

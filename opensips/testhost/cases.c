@@ -81,6 +81,85 @@ static void with_all_that_a_message_has(void)
 	CHECK(failed == 1);
 }
 
+static void headers_without_values(void)
+{
+	host_add_avp("names", "first", 0);
+	host_add_avp("names", "second", 0);
+	host_add_avp("values", "1", 0);
+	host_add_null("values");
+	CHECK(publish_ex(NULL, "null", "names", "values", NULL, NULL) == 1);
+	/* A name has to be there. */
+	host_add_null("names");
+	host_add_avp("values", "3", 0);
+	CHECK(publish_ex(NULL, "x", "names", "values", NULL, NULL) == -1);
+	CHECK(publish_ex(NULL, "x", "names", NULL, NULL, NULL) == -1);
+	/* What is not all values of an AVP is no list. */
+	CHECK(publish_ex(NULL, "x", "#names", NULL, NULL, NULL) == HOST_NO_START);
+	CHECK(publish_ex(NULL, "x", "names", "[1]values", NULL, NULL) == HOST_NO_START);
+	CHECK(publish_ex(NULL, "x", "{names}", NULL, NULL, NULL) == HOST_NO_START);
+}
+
+static void told_where_it_was_for(struct sip_msg *msg)
+{
+	const char *was_for = strdupa(host_avp("kafka_msg"));
+
+	SAYS("kafka_id", "k1");
+	SAYS("kafka_error_code", "-190");
+	SAYS("kafka_partition", "7");
+	/* The message says so, too. */
+	SAYS("kafka_topic", was_for);
+	count_report(msg);
+}
+
+/* Both topics are known by then, so that the worker refuses the messages at once. */
+static void no_such_partition(void)
+{
+	CHECK(publish_ex(NULL, "known", NULL, NULL, "0", "count") == 1);
+	CHECK(publish_ex("second", "known", NULL, NULL, "0", "count") == 1);
+	wait_for_reports(2);
+	host_route("where", told_where_it_was_for);
+	CHECK(publish_ex("second", "second", NULL, NULL, "7", "where") == 1);
+	CHECK(publish_ex(NULL, "published", NULL, NULL, "7", "where") == 1);
+	wait_for_reports(4);
+	CHECK(failed == 2);
+}
+
+static void away(void)
+{
+	publishing();
+	configure("broker_id", "[away]" DEAD "/nobody?t.message.timeout.ms=60000");
+	configure("drain_time", "100");
+}
+
+static void has_a_name_too_many(struct sip_msg *msg)
+{
+	SAYS("kafka_id", "away");
+	SAYS("kafka_error_code", "-186");
+	CHECK(strstr(host_avp("kafka_error"), "256 topics"));
+	CHECK(!strncmp(host_avp("kafka_topic"), "careless-", 9));
+	count_report(msg);
+}
+
+#define NAMED 300
+
+/* Messages with the first 256 names wait for a cluster that is away; the others have their reports, and
+ * other sockets go on. */
+static void careless_topics(void)
+{
+	char name[32];
+	const char *arguments[8] = { "away", name, "x", NULL, NULL, NULL, NULL, "too many" };
+	int i;
+
+	host_route("too many", has_a_name_too_many);
+	for (i = 0; i < NAMED; i++) {
+		snprintf(name, sizeof name, "careless-%d", i);
+		CHECK(host_call_by_variables("kafka_publish_ex", arguments) == 1);
+	}
+	wait_for_reports(NAMED - 256);
+	CHECK(publish("k1", "living", NULL, "count") == 1);
+	wait_for_reports(NAMED - 256 + 1);
+}
+
 static void nothing_else(struct sip_msg *msg)
 {
 	(void)msg;
@@ -239,6 +318,38 @@ static void only_failures_are_reported(void)
 	CHECK(host_shm_pieces() == pieces + 1);
 }
 
+static void waiting(void)
+{
+	publishing();
+	configure("lane_size", "4096");
+	configure("full_wait", "60000");
+}
+
+/* A lane holds some 40 of these. */
+static void full_is_waited_for(void)
+{
+	int i;
+
+	for (i = 0; i < 5000; i++)
+		CHECK(publish("k1", "waits for its room", NULL, NULL) == 1);
+}
+
+static void waiting_shortly(void)
+{
+	small();
+	configure("full_wait", "20");
+}
+
+/* Until its cluster comes, which never does: room would come only after this. */
+static void full_is_not_waited_for_without_end(void)
+{
+	int i, taken = 0;
+
+	for (i = 0; i < 500 && publish("small", "x", NULL, NULL) == 1; i++)
+		taken++;
+	CHECK(taken >= 100 && taken < 500);
+}
+
 /* Lifecycle */
 
 #define BURST 20000
@@ -322,6 +433,19 @@ static void lenient_sockets(void)
 	CHECK(parse(with_brokers("%s/events")));
 	CHECK(!parse(with_brokers("%s/events?strict=1&g.nothing=1")));
 	CHECK(!parse(with_brokers("%s/events?g.nothing=1&strict=1")));
+}
+
+static void lenient_ids(void)
+{
+	configure("strict", "0");
+	configure("broker_id", with_brokers(" [k1?&strict=1]%s/published?g.nothing=1"));
+	configure("broker_id", with_brokers("[a?b]%s/second"));
+}
+
+static void lenient_with_ids(void)
+{
+	CHECK(publish("k1?&strict=1", "taken", NULL, NULL) == 1);
+	CHECK(publish("a?b", "taken", NULL, NULL) == 1);
 }
 
 static void lenient_but_strict(void)
@@ -476,12 +600,18 @@ static void event_status(void)
 const struct host_case host_cases[] = {
 	{ "without_key_and_route", publishing, without_key_and_route, 1 },
 	{ "with_all_that_a_message_has", publishing, with_all_that_a_message_has, 1 },
+	{ "headers_without_values", publishing, headers_without_values, 1 },
+	{ "no_such_partition", publishing, no_such_partition, 1 },
+	{ "careless_topics", away, careless_topics, 1 },
 	{ "reports_have_all", publishing, reports_have_all, 1 },
 	{ "unknown_names", publishing, unknown_names, 1 },
 	{ "failures_are_told", dying, failures_are_told, 1 },
 	{ "failures_are_told_quietly", quiet, failures_are_told, 1 },
 	{ "gone_route_is_survived", publishing, gone_route_is_survived, 1 },
 	{ "full_is_refused", small, full_is_refused, 1 },
+	{ "full_is_waited_for", waiting, full_is_waited_for, 1 },
+	{ "full_is_not_waited_for_without_end", waiting_shortly,
+		full_is_not_waited_for_without_end, 1 },
 	{ "only_failures_are_reported", only_failures, only_failures_are_reported, 1 },
 	{ "burst_before_the_end", publishing, burst_before_the_end, 1 },
 	{ "end_before_the_worker_begins", ending_at_once, published_before_the_end, 1 },
@@ -491,6 +621,7 @@ const struct host_case host_cases[] = {
 	{ "wrong_broker", wrong_broker, NULL, 0 },
 	{ "same_id", same_id, NULL, 0 },
 	{ "lenient_sockets", lenient, lenient_sockets, 1 },
+	{ "lenient_with_ids", lenient_ids, lenient_with_ids, 1 },
 	{ "lenient_but_strict", lenient_but_strict, NULL, 0 },
 	{ "wrong_strictness", wrong_strictness, NULL, 0 },
 	{ "wrong_log_level", wrong_log_level, NULL, 0 },

@@ -117,6 +117,7 @@ struct usr_avp {
 };
 
 #define AVP_VAL_STR 2
+#define AVP_VAL_NULL 4
 
 int parse_avp_spec(const str *name, int *id);
 struct usr_avp *search_first_avp(unsigned short flags, int id, int_str *value,
@@ -128,13 +129,20 @@ void destroy_avp_list(struct usr_avp **list);
 
 enum pv_type { PVT_NONE, PVT_AVP, PVT_SCRIPTVAR };
 
+#define PV_IDX_ALL 2
+#define PV_IDX_INT 3
+
 typedef struct {
 	int avp_id;
+	struct {
+		int type;
+	} pvi;
 } pv_param_t, *pv_param_p;
 
 typedef struct {
 	enum pv_type type;
 	pv_param_t pvp;
+	void *trans;
 } pv_spec_t;
 
 int pv_get_avp_name(struct sip_msg *msg, pv_param_p name, int *id, unsigned short *flags);

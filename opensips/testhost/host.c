@@ -437,20 +437,31 @@ int pv_get_avp_name(struct sip_msg *msg, pv_param_p name, int *id, unsigned shor
 	return 0;
 }
 
-void host_add_avp(const char *name, const char *text, int number)
+static void add_avp_of(const char *name, unsigned short flags, int_str value)
 {
 	str spec = { (char *)name, strlen(name) };
-	int_str value = { .n = number };
 	struct usr_avp *avp;
 	int id;
 
-	if (text)
-		value.s = (str){ (char *)text, strlen(text) };
 	assert(parse_avp_spec(&spec, &id) == 0);
-	avp = new_avp(text ? AVP_VAL_STR : 0, id, value);
+	avp = new_avp(flags, id, value);
 	assert(avp);
 	avp->next = *avps;
 	*avps = avp;
+}
+
+void host_add_avp(const char *name, const char *text, int number)
+{
+	int_str value = { .n = number };
+
+	if (text)
+		value.s = (str){ (char *)text, strlen(text) };
+	add_avp_of(name, text ? AVP_VAL_STR : 0, value);
+}
+
+void host_add_null(const char *name)
+{
+	add_avp_of(name, AVP_VAL_NULL, (int_str){ .n = 0 });
 }
 
 const char *host_avp(const char *name)
@@ -520,7 +531,9 @@ static void *read_argument(int flags, const char *given, union argument *read)
 		read->number = atoi(given);
 	} else if (flags & CMD_PARAM_VAR) {
 		memset(read, 0, sizeof *read);
-		read->variable.type = PVT_AVP;
+		read->variable.type = *given == '#' ? PVT_SCRIPTVAR : PVT_AVP;
+		read->variable.pvp.pvi.type = *given == '[' ? PV_IDX_INT : 0;
+		read->variable.trans = *given == '{' ? read : NULL;
 		assert(parse_avp_spec(&name, &read->variable.pvp.avp_id) == 0);
 	} else {
 		read->text = name;

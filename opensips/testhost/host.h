@@ -13,7 +13,8 @@ int host_modparam(const char *name, const char *value);
 void host_route(const char *name, void (*run)(struct sip_msg *msg));
 
 /* Calls a function of the module as a script does that has texts as arguments, which are fixed up
- * once, as many as the function has; NULL: none is given, and the name of an AVP where it wants one.
+ * once, as many as the function has; NULL: none is given, and the name of an AVP where it wants one
+ * (behind '#' that of another variable, behind '[' an AVP with an index, behind '{' one that is changed).
  * -1000: OpenSIPS would not start with that. */
 int host_call(const char *function, const char *const *arguments);
 
@@ -34,8 +35,9 @@ int host_in_process(void (*run)(void));
 /* So many of them (16 at most) at once; 0 if all ended well. */
 int host_in_processes(int count, void (*run)(void));
 
-/* Adds a value to an AVP, before those that it has: a text, or if that is NULL a number. */
+/* Adds a value to an AVP, before those that it has: a text, or if that is NULL a number; or a null. */
 void host_add_avp(const char *name, const char *text, int number);
+void host_add_null(const char *name);
 
 /* The text of a variable in the list of now, or "(none)". */
 const char *host_avp(const char *name);

@@ -8,7 +8,7 @@
 //! key | value, last, because its length may be known last
 //! ```
 
-use event_kafka::{Header, Record};
+use event_kafka::{Header, Record, check_topic_name};
 
 use super::lane::{LaneError, Reservation, Writer};
 use super::memory::{Bytes, Word};
@@ -110,7 +110,7 @@ impl<'a> Found<'a> {
         let value_len = get.u32()?;
         let topic_len = get.u32()?;
         let topic = match get.optional(topic_len)? {
-            Some(name) => Some(str::from_utf8(name).ok()?),
+            Some(name) => Some(topic_name(name)?),
             None => None,
         };
         let headers = (0..header_count)
@@ -150,6 +150,12 @@ fn decode_header<'a>(get: &mut Get<'a>) -> Option<Header<'a>> {
         name: str::from_utf8(get.bytes(name_len)?).ok()?,
         value: get.optional(value_len)?,
     })
+}
+
+/// What may be anything, as a name that a topic can have.
+fn topic_name(bytes: &[u8]) -> Option<&str> {
+    let name = str::from_utf8(bytes).ok()?;
+    check_topic_name(name).ok().map(|()| name)
 }
 
 /// Bytes of all but the value.

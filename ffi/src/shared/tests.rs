@@ -87,6 +87,27 @@ fn a_message_arrives_with_all_its_parts() {
 }
 
 #[test]
+fn what_names_no_topic_that_can_be_is_no_message() {
+    let (area, mut worker) = attached();
+    let longest = "x".repeat(249);
+    let too_long = "x".repeat(250);
+    for topic in ["", "a b", "..", "\0", "é", &too_long, "a", &longest] {
+        let named = Message {
+            topic: Some(topic),
+            ..message(1)
+        };
+        area.publish(&named, Duration::ZERO).unwrap();
+    }
+    let mut seen = Vec::new();
+    while worker.serve(QUANTUM, |_, found, _| {
+        seen.push(found.topic.map(str::to_owned));
+    }) > 0
+    {}
+    assert_eq!(seen, [Some("a".to_owned()), Some(longest)]);
+    assert_eq!(worker.counters().malformed, 6);
+}
+
+#[test]
 fn a_value_written_in_place_is_as_long_as_it_became() {
     let (area, mut worker) = attached();
     let message = message(1);

@@ -118,6 +118,9 @@ enum Outcome {
     Refused {
         ticket: Ticket,
         refusal: Refusal,
+        /// Where it was for.
+        topic: Box<str>,
+        partition: Option<i32>,
         key: Option<Box<[u8]>>,
         value: Option<Box<[u8]>>,
     },
@@ -328,12 +331,22 @@ impl Clerk {
                 let outcome = Outcome::Refused {
                     ticket,
                     refusal,
+                    topic: self.topic_of(message),
+                    partition: message.record.partition,
                     key: message.record.key.map(Into::into),
                     value: message.record.value.map(Into::into),
                 };
                 self.hand_over(outcome, outbox);
             }
         }
+    }
+
+    /// Empty if its socket cannot be used.
+    fn topic_of(&self, message: &Message<'_>) -> Box<str> {
+        let own = || self.registry.topic(self.keys.key_of(message.socket)?);
+        message
+            .topic
+            .map_or_else(|| own().unwrap_or_default(), Into::into)
     }
 
     fn publish(&mut self, message: &Message<'_>, ticket: Ticket) -> Result<(), Refusal> {
@@ -643,10 +656,14 @@ impl Outcome {
             Self::Settled(settled) => settle(settled, report, to),
             Self::Refused {
                 refusal,
+                topic,
+                partition,
                 key,
                 value,
                 ..
             } => to(&Report {
+                topic,
+                partition: partition.unwrap_or(-1),
                 error: refusal.code(),
                 error_name: refusal.name(),
                 error_text: &refusal.text(),

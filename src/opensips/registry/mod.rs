@@ -262,6 +262,12 @@ impl<T: Copy> Registry<T> {
         SocketReports::new(Arc::clone(&self.shared))
     }
 
+    /// The topic of a socket; `None` once it was unsubscribed and all of its messages were reported.
+    pub fn topic(&self, key: SocketKey) -> Option<Box<str>> {
+        let places = self.shared.places.read();
+        find(&places, key).map(|member| member.meaning.topic.clone())
+    }
+
     /// How a socket is; `None` once it was unsubscribed and all of its messages were reported.
     pub fn status(&self, key: SocketKey) -> Option<SocketStatus> {
         let closed = self.shared.state.lock().closed;

@@ -242,12 +242,37 @@ pub(super) fn refusals(tree: &Tree) -> Option<String> {
             ),
             "value \"99999\" is out of range",
         ),
+        (
+            "variable",
+            format!(
+                "{broker}\nroute {{ kafka_publish_ex(\"k1\", , \"x\", , $var(names)); {answer} }}"
+            ),
+            "given as $avp(name)",
+        ),
+        (
+            "index",
+            format!(
+                "{broker}\nroute {{ kafka_publish_ex(\"k1\", , \"x\", , $(avp(names)[1])); {answer} }}"
+            ),
+            "given as $avp(name), without an index",
+        ),
+        (
+            "changed",
+            format!(
+                "{broker}\nroute {{ kafka_publish_ex(\"k1\", , \"x\", , $(avp(names){{s.len}})); {answer} }}"
+            ),
+            "given as $avp(name)",
+        ),
     ];
     for (name, script, said) in &scripts {
         let log = Server::refuse(tree, name, script);
         assert!(log.contains(said), "{name}: {log}");
     }
-    let right = [broker, ""].map(|broker| format!("{broker}\nroute {{ {answer} }}"));
+    let whole = format!(
+        "{broker}\nroute {{ kafka_publish_ex(\"k1\", , , , $avp(names), $(avp(values)[*])); {answer} }}"
+    );
+    let [one, none] = [broker, ""].map(|broker| format!("{broker}\nroute {{ {answer} }}"));
+    let right = [one, none, whole];
     for script in &right {
         assert!(Server::check(tree, "check", script), "{script}");
     }
