@@ -116,7 +116,7 @@ pub(crate) const ALL: &[(&str, &str, Case)] = &[
     ),
     (
         "burst",
-        "a burst of 100,000 is taken whole, and all arrives (B4)",
+        "a burst of 100,000 is taken whole, all arrives, and each is reported (B4)",
         bursts::burst,
     ),
     (
@@ -148,6 +148,16 @@ pub(crate) const ALL: &[(&str, &str, Case)] = &[
         "example_failover",
         "examples/failover.cfg tells the second cluster what the first one did not keep",
         examples::failover,
+    ),
+    (
+        "slow_end",
+        "a broker that is slow to answer has time to, when OpenSIPS ends (B9)",
+        bursts::slow_end,
+    ),
+    (
+        "end_without_cluster",
+        "what cannot be delivered is counted in the log, when OpenSIPS ends",
+        bursts::end_without_cluster,
     ),
 ];
 

@@ -17,6 +17,7 @@ pub(super) fn dead_cluster(tree: &Tree) -> Option<String> {
 max_while_loops=100000
 modparam("event_kafka", "broker_id", "[dead]127.0.0.1:1/nobody?g.queue.buffering.max.messages=1000")
 modparam("event_kafka", "broker_id", "[alive]{topic}?g.linger.ms=0")
+startup_route {{ subscribe_event("E_DEAD", "kafka:127.0.0.1:1/nobody?g.queue.buffering.max.messages=1000"); }}
 route {{
     if ($rU == "dead") {{
         $var(taken) = 0; $var(i) = 0;
@@ -26,6 +27,10 @@ route {{
         }}
         sl_send_reply(200, "$var(taken)");
         exit;
+    }}
+    if ($rU == "raise") {{
+        $var(i) = 0;
+        while ($var(i) < {PUBLISHED}) {{ raise_event("E_DEAD"); $var(i) = $var(i) + 1; }}
     }}
     if ($rU == "alive") kafka_publish("alive", $rb);
     sl_send_reply(200, "OK");
@@ -37,6 +42,7 @@ route {{
     let mut taken = 0;
     for round in 0..ROUNDS {
         taken += client.request("dead", b"").parse::<u32>().unwrap();
+        client.request("raise", b"");
         client.request("alive", format!("{round}").as_bytes());
         assert_eq!(topic.wait_for(round + 1).len(), round + 1);
     }
@@ -47,8 +53,8 @@ route {{
     assert_eq!(of_last, 0);
     server.end();
     Some(format!(
-        "{taken} of {published} accepted for the dead one, then 0 of {PUBLISHED}; \
-         {ROUNDS} of {ROUNDS} delivered by the other"
+        "{taken} of {published} accepted for the dead one, then 0 of {PUBLISHED}; {published} events \
+         raised for it; {ROUNDS} of {ROUNDS} delivered by the other"
     ))
 }
 

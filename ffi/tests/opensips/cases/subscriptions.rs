@@ -13,8 +13,12 @@ pub(super) fn renewals(tree: &Tree) -> Option<String> {
     let socket = format!("kafka:{topic}?g.linger.ms=0&t.acks=all");
     let script = format!(
         r#"
-startup_route {{ subscribe_event("E_C0", "{socket}"); }}
-route {{ if ($rU == "raise") raise_event("E_C0"); sl_send_reply(200, "OK"); }}
+startup_route {{ subscribe_event("E_C0", "{socket}"); subscribe_event("E_C1", "{socket}"); }}
+route {{
+    if ($rU == "raise") raise_event("E_C0");
+    if ($rU == "other") raise_event("E_C1");
+    sl_send_reply(200, "OK");
+}}
 "#
     );
     let server = Server::start(tree, "renewals", &script);
@@ -30,15 +34,20 @@ route {{ if ($rU == "raise") raise_event("E_C0"); sl_send_reply(200, "OK"); }}
     assert_eq!(Server::threads_of(server.worker()), threads);
     client.request("raise", b"");
     topic.wait_for(2);
-    // It expires at once: with the next second of the core's clock.
-    server.manage("event_subscribe", &["E_C0", &socket, "0"]);
+    client.request("other", b"");
+    topic.wait_for(3);
+    // Both expire at once, that from the script, too: with the next second of the core's clock.
+    for event in ["E_C0", "E_C1"] {
+        server.manage("event_subscribe", &[event, &socket, "0"]);
+    }
     thread::sleep(Duration::from_millis(1100));
-    client.request("raise", b"");
-    client.request("raise", b"");
+    for user in ["raise", "other", "raise", "other"] {
+        client.request(user, b"");
+    }
     server.end();
-    assert_eq!(topic.records().len(), 2);
+    assert_eq!(topic.records().len(), 3);
     Some(format!(
-        "{RENEWALS} renewals, 1 record per event, {threads} threads as before; ended, 0 records"
+        "{RENEWALS} renewals, 1 record per event, {threads} threads as before; both ended, 0 records"
     ))
 }
 
