@@ -6,6 +6,8 @@
 #ifndef KAFKA_MODULE_H
 #define KAFKA_MODULE_H
 
+#include <time.h>
+
 #include "event_kafka.h"
 
 #include "compat.h"
@@ -62,7 +64,18 @@ int kafka_publish_ex(struct sip_msg *msg, struct kafka_broker *broker, str *topi
 	str *key, pv_spec_t *header_names, pv_spec_t *header_values, int *partition,
 	struct kafka_report_route *route);
 int kafka_headers_fixup(void **param);
+
+/* Says why a message was not taken; where one is not, thousands may not be. */
 void kafka_refused(const str *where, const char *why);
+
+/* Lines of this process's log that come once in a second, however often there is reason for one. */
+struct kafka_seldom {
+	time_t said;
+	unsigned long unsaid;
+};
+
+/* Whether it is time for one; how many were left out since the last one. */
+int kafka_is_time(struct kafka_seldom *lines, unsigned long *unsaid);
 
 int kafka_init_subscriptions(void);
 uint64_t kafka_subscriptions_held(void);

@@ -3,7 +3,6 @@
  */
 #include <stdint.h>
 #include <string.h>
-#include <time.h>
 
 #include "module.h"
 #include "../../usr_avp.h"
@@ -165,20 +164,28 @@ int kafka_publish_ex(struct sip_msg *msg, struct kafka_broker *broker, str *topi
 	return publish(broker, topic, &record, route);
 }
 
-/* Says why a message was not taken; once in a second: where one is not, thousands may not be. */
 void kafka_refused(const str *where, const char *why)
 {
-	static time_t said;
-	static unsigned long unsaid;
-	time_t now = time(NULL);
+	static struct kafka_seldom lines;
+	unsigned long unsaid;
 
-	if (now == said) {
-		unsaid++;
+	if (!kafka_is_time(&lines, &unsaid))
 		return;
-	}
 	if (unsaid)
 		LM_ERR("%lu more messages were not taken\n", unsaid);
 	LM_ERR("%.*s: not taken: %s\n", where->len, where->s, why);
-	said = now;
-	unsaid = 0;
+}
+
+int kafka_is_time(struct kafka_seldom *lines, unsigned long *unsaid)
+{
+	time_t now = time(NULL);
+
+	if (now == lines->said) {
+		lines->unsaid++;
+		return 0;
+	}
+	*unsaid = lines->unsaid;
+	lines->said = now;
+	lines->unsaid = 0;
+	return 1;
 }

@@ -196,6 +196,19 @@ static void run_route(int number, struct usr_avp **avps)
 	release_dummy_sip_msg(msg);
 }
 
+static void route_is_gone(const str *name, const char *topic)
+{
+	static struct kafka_seldom lines;
+	unsigned long unsaid;
+
+	if (!kafka_is_time(&lines, &unsaid))
+		return;
+	if (unsaid)
+		LM_WARN("%lu more reports were lost\n", unsaid);
+	LM_WARN("route[%.*s] is gone: the report of a message to %s is lost\n",
+		name->len, name->s, topic);
+}
+
 static void tell_route(const struct kafka_report_route *route,
 	const event_kafka_lane_report_t *report)
 {
@@ -205,8 +218,7 @@ static void tell_route(const struct kafka_report_route *route,
 	int number = get_script_route_ID_by_name_str(&name, sroutes->request, RT_NO);
 
 	if (number < 0) {
-		LM_WARN("route[%.*s] is gone: the report of a message to %s is lost\n",
-			name.len, name.s, report->topic);
+		route_is_gone(&name, report->topic);
 		return;
 	}
 	if (add_all(&avps, report) == 0)

@@ -155,6 +155,20 @@ impl Server {
         self.ask(method, &params.join(","))
     }
 
+    /// Has the routes of another script loaded, in a server of the usual setup.
+    pub(crate) fn reload(&self, tree: &Tree, script: &str) {
+        let answer = self.try_reload(tree, script);
+        assert!(answer.contains("OK"), "{answer}\n{}", self.log());
+    }
+
+    /// The same, with the answer.
+    pub(crate) fn try_reload(&self, tree: &Tree, script: &str) -> String {
+        let setup = Setup::usual(tree);
+        let config = config_of(&setup, tree, &self.folder, self.address, script);
+        fs::write(self.folder.join("opensips.cfg"), config).unwrap();
+        self.manage("reload_routes", &[])
+    }
+
     /// A statistic of the core, or of the script.
     pub(crate) fn statistic(&self, name: &str) -> u64 {
         let answer = self.ask("get_statistics", &format!("[{name:?}]"));

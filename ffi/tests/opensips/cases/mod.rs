@@ -9,6 +9,7 @@ pub(crate) mod outage;
 mod outages;
 mod payloads;
 mod publishing;
+mod reload;
 pub(crate) mod renewals;
 mod sockets;
 mod subscriptions;
@@ -33,6 +34,16 @@ pub(crate) const ALL: &[(&str, &str, Case)] = &[
         "reports",
         "report routes find all in their AVPs",
         publishing::reports,
+    ),
+    (
+        "publishing_all",
+        "messages have another topic, headers, a partition, or no value",
+        publishing::publishing_all,
+    ),
+    (
+        "reload",
+        "scripts are loaded anew while messages are on their way (B23)",
+        reload::reload,
     ),
     (
         "failures_only",

@@ -3,6 +3,7 @@
 use super::{Key, Topic, assert_bytes, key_of, shared_cluster, value_of};
 use crate::server::Server;
 use crate::sip::Client;
+use crate::support::Record;
 use crate::tree::Tree;
 
 /// Who sends a request publishes its name, with this key.
@@ -75,6 +76,64 @@ route {{
         PUBLISHED.len() + 2,
         REFUSED.len()
     ))
+}
+
+pub(super) fn publishing_all(tree: &Tree) -> Option<String> {
+    let cluster = shared_cluster()?;
+    let (topic, other) = (Topic::new(cluster, "own"), Topic::new(cluster, "other"));
+    let name = &other.name;
+    let script = format!(
+        r#"
+modparam("event_kafka", "broker_id", "[k1]{topic}?g.linger.ms=0")
+route[report] {{ xlog("REPORT $avp(kafka_id) $avp(kafka_topic) $avp(kafka_partition)\n"); }}
+route {{
+    $avp(names) = "first"; $avp(values) = "1";
+    $avp(names) = "second"; $avp(values) = -42;
+    $var(topic) = "{name}";
+    $var(partition) = 0;
+    $var(rc) = 0;
+    if ($rU == "whole") {{ kafka_publish_ex("k1", $var(topic), $rb, $ci, $avp(names), $avp(values), $var(partition), "report"); $var(rc) = $rc; }}
+    if ($rU == "tombstone") {{ kafka_publish_ex("k1", "{name}", , "key", $avp(names)); $var(rc) = $rc; }}
+    if ($rU == "own") {{ kafka_publish_ex("k1", , $rb); $var(rc) = $rc; }}
+    $avp(names) = "third";
+    if ($rU == "odd") {{ kafka_publish_ex("k1", , $rb, , $avp(names), $avp(values)); $var(rc) = $rc; }}
+    if ($rU == "null") {{ kafka_publish_ex("k1", , $avp(none)); $var(rc) = $rc; }}
+    if ($rU == "name") {{ kafka_publish_ex("k1", "no topic", $rb); $var(rc) = $rc; }}
+    if ($rU == "nowhere") {{ kafka_publish_ex("k1", , $rb, , , , 1000, "report"); $var(rc) = $rc; }}
+    sl_send_reply(200, "$var(rc)");
+}}
+"#
+    );
+    let server = Server::start(tree, "publishing-all", &script);
+    let mut client = server.client();
+    for user in ["whole", "tombstone", "own", "nowhere"] {
+        assert_eq!(client.request(user, user.as_bytes()), "1", "{user}");
+    }
+    for user in ["odd", "name"] {
+        assert_eq!(client.request(user, user.as_bytes()), "-1", "{user}");
+    }
+    assert!(client.request("null", b"null").starts_with('-'));
+    server.wait_for_log(&format!("REPORT k1 {name} 0"), 1);
+    server.wait_for_log(&format!("REPORT k1 {} 1000", topic.name), 1);
+    let told = other.wait_for(2);
+    assert_eq!(value_of(&told[0]), b"whole");
+    assert_eq!(
+        headers_of(&told[0]),
+        [("first", Some(&b"1"[..])), ("second", Some(b"-42"))]
+    );
+    assert_eq!(told[1].value, None);
+    assert_eq!(key_of(&told[1]), Some(&b"key"[..]));
+    assert_eq!(headers_of(&told[1]), [("first", None), ("second", None)]);
+    assert_eq!(value_of(&topic.wait_for(1)[0]), b"own");
+    server.end();
+    assert_eq!(topic.records().len(), 1);
+    Some("3 published, 1 failed, 3 refused".to_owned())
+}
+
+fn headers_of(record: &Record) -> Vec<(&str, Option<&[u8]>)> {
+    let headers = record.headers.iter();
+    let headers = headers.map(|(name, value)| (name.as_str(), value.as_deref()));
+    headers.collect()
 }
 
 pub(super) fn reports(tree: &Tree) -> Option<String> {
