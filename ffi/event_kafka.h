@@ -82,6 +82,11 @@
 #define EVENT_KAFKA_ERR_SYSTEM -194
 
 /**
+ * No broker can be reached, or a connection broke (_TRANSPORT).
+ */
+#define EVENT_KAFKA_ERR_TRANSPORT -195
+
+/**
  * The producer was closed, or the socket unsubscribed (_DESTROY).
  */
 #define EVENT_KAFKA_ERR_CLOSED -197
@@ -185,6 +190,31 @@
  * Everything; LOG_DEBUG of syslog.
  */
 #define EVENT_KAFKA_LOG_DEBUG 7
+
+/**
+ * The worker has not looked at the socket so far.
+ */
+#define EVENT_KAFKA_CONTACT_IDLE 1
+
+/**
+ * No connection was made so far, and none has failed.
+ */
+#define EVENT_KAFKA_CONTACT_CONNECTING 2
+
+/**
+ * A broker of the cluster can be used. So it stays where a connection ends that nobody needs.
+ */
+#define EVENT_KAFKA_CONTACT_UP 3
+
+/**
+ * No broker can be used; the last error of the socket says why, or what became of a message then.
+ */
+#define EVENT_KAFKA_CONTACT_DOWN 4
+
+/**
+ * The socket is of no use: its producer has failed for good, or the worker could not start one.
+ */
+#define EVENT_KAFKA_CONTACT_FAILED 5
 
 /**
  * The socket takes messages.
@@ -508,6 +538,10 @@ typedef struct event_kafka_socket_status_t {
    */
   int32_t state;
   /**
+   * EVENT_KAFKA_CONTACT_..., as of a tenth of a second ago at most.
+   */
+  int32_t contact;
+  /**
    * Accepted by the worker.
    */
   uint64_t accepted;
@@ -524,10 +558,96 @@ typedef struct event_kafka_socket_status_t {
    */
   uint64_t held;
   /**
+   * Bytes of those that are held, as of a tenth of a second ago at most.
+   */
+  uint64_t held_bytes;
+  /**
    * Refused, by event_kafka_area_publish() or, with a report, by the worker.
    */
   uint64_t refused;
+  /**
+   * When something went wrong last, in milliseconds since 1970; 0: nothing has. With many messages
+   * that fail, one of those of the last tenth of a second.
+   */
+  uint64_t error_at_ms;
+  /**
+   * The code of that.
+   */
+  int32_t error;
+  /**
+   * It in words.
+   */
+  char error_text[256];
 } event_kafka_socket_status_t;
+
+/**
+ * An area, since it was made, with all sockets that were ever there: accepted = delivered + failed +
+ * held, at every moment. What a worker that was killed had accepted has failed with the next one.
+ */
+typedef struct event_kafka_area_overview_t {
+  /**
+   * Accepted by the worker.
+   */
+  uint64_t accepted;
+  /**
+   * Delivered.
+   */
+  uint64_t delivered;
+  /**
+   * Failed.
+   */
+  uint64_t failed;
+  /**
+   * Accepted, and neither delivered nor failed so far.
+   */
+  uint64_t held;
+  /**
+   * Bytes of those.
+   */
+  uint64_t held_bytes;
+  /**
+   * Refused, by whomever.
+   */
+  uint64_t refused;
+  /**
+   * Reports that were sent.
+   */
+  uint64_t reported;
+  /**
+   * Bytes in lanes that the worker has not taken yet, with some for the frame of each message.
+   */
+  uint64_t lane_bytes;
+  /**
+   * Lanes that processes have.
+   */
+  uint32_t lanes;
+  /**
+   * Sockets that are there.
+   */
+  uint32_t sockets;
+  /**
+   * 1: there is a worker, and its process lives.
+   */
+  int32_t has_worker;
+} event_kafka_area_overview_t;
+
+/**
+ * In what a socket has changed since the last time that anybody took its changes.
+ */
+typedef struct event_kafka_socket_change_t {
+  /**
+   * Which one.
+   */
+  struct event_kafka_socket_t socket;
+  /**
+   * EVENT_KAFKA_CONTACT_UP, EVENT_KAFKA_CONTACT_DOWN or EVENT_KAFKA_CONTACT_FAILED; 0: as before.
+   */
+  int32_t contact;
+  /**
+   * EVENT_KAFKA_SOCKET_OPEN or EVENT_KAFKA_SOCKET_FULL; 0: as before.
+   */
+  int32_t state;
+} event_kafka_socket_change_t;
 
 /**
  * Writes the value of a message into room for so many bytes, and returns how many it took; more than
@@ -1085,6 +1205,79 @@ int32_t event_kafka_area_status(struct event_kafka_area_t area,
                                 struct event_kafka_socket_status_t *status);
 
 /**
+ * Names the sockets of an area, in the order of their places.
+ *
+ * Any process of the area, any thread, at any time.
+ *
+ * sockets: room for capacity of them; more are left out.
+ *
+ * count: how many were named.
+ *
+ * Errors: EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_area_sockets(struct event_kafka_area_t area,
+                                 struct event_kafka_socket_t *sockets,
+                                 size_t capacity,
+                                 size_t *count);
+
+/**
+ * Writes what a socket is called: its ID, empty if it was not defined with one, and its address,
+ * "brokers/topic", without the properties, which may have secrets. Each ends with NUL and is cut to
+ * its buffer.
+ *
+ * Any process of the area, any thread, at any time.
+ *
+ * Errors: EVENT_KAFKA_ERR_CLOSED (there is no such socket), EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_area_socket_name(struct event_kafka_area_t area,
+                                     struct event_kafka_socket_t socket,
+                                     char *id,
+                                     size_t id_size,
+                                     char *address,
+                                     size_t address_size);
+
+/**
+ * Says how an area is, without a lock and a system call but one.
+ *
+ * Any process of the area, any thread, at any time.
+ *
+ * Errors: EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_area_overview(struct event_kafka_area_t area,
+                                  struct event_kafka_area_overview_t *overview);
+
+/**
+ * Takes the change of a socket: in what it is another one than when this was asked before. What came
+ * and went in between is nobody's news. Each change comes out once, whichever process asks.
+ *
+ * Any process of the area, any thread, at any time.
+ *
+ * change: the socket at slot or at the first place behind that has changed; with no contact and no
+ * state if none has.
+ *
+ * Errors: EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_area_take_change(struct event_kafka_area_t area,
+                                     uint32_t slot,
+                                     struct event_kafka_socket_change_t *change);
+
+/**
+ * Says whether the change of one socket may be told by way of another one, so that no news has news
+ * as its consequence: not by way of a socket that shares its producer, nor if any other that does
+ * was asked about as the way of news before. Whoever tells changes by sockets asks this each time.
+ *
+ * Any process of the area, any thread, at any time.
+ *
+ * may_tell: 1 or 0.
+ *
+ * Errors: EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_area_may_tell(struct event_kafka_area_t area,
+                                  struct event_kafka_socket_t changed,
+                                  struct event_kafka_socket_t by,
+                                  int32_t *may_tell);
+
+/**
  * Leaves a message in the lane of this process, for the worker to deliver, or refuses it: at once if
  * timeout_ms is 0, after so many milliseconds without room otherwise. The message is copied. Every
  * message that is taken gets exactly one report, in this process, unless its route is
@@ -1345,6 +1538,29 @@ int32_t event_kafka_worker_fatal_error(struct event_kafka_worker_t worker,
                                        int32_t *error,
                                        char *text,
                                        size_t text_size);
+
+/**
+ * Gives a descriptor for poll() and its like that is readable once a socket has changed, which
+ * event_kafka_area_take_change() tells. Neither read from it nor close it; it is gone with
+ * event_kafka_worker_free().
+ *
+ * The worker's process, any thread, at any time.
+ *
+ * Errors: EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_worker_change_fd(struct event_kafka_worker_t worker, int *fd);
+
+/**
+ * Says whether a socket has changed since this was asked before, and makes the descriptor of
+ * event_kafka_worker_change_fd() unreadable until one does again.
+ *
+ * The worker's process, any thread, at any time.
+ *
+ * have_changed: 1 or 0.
+ *
+ * Errors: EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_worker_have_changed(struct event_kafka_worker_t worker, int32_t *have_changed);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -74,7 +74,7 @@ pub use kafka_engine::accumulator::Record;
 pub use kafka_engine::error::{DeliveryError, Failure, FatalError, Persisted, Place, PublishError};
 pub use kafka_engine::report::{Delivered, Outcome, Report, ReportedRecord};
 pub use kafka_engine::settings::{self, ReportMode};
-pub use kafka_engine::{Purge, Undelivered};
+pub use kafka_engine::{Contact, Purge, Undelivered};
 pub use kafka_wire::record::Header;
 
 pub use producer::{CloseError, FlushError, Producer, ProducerBuilder, StartError};

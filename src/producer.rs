@@ -13,7 +13,7 @@ use crate::config::{Config, ConfigError, Finished};
 use crate::driver::{Driver, Rouser, wait_for};
 use crate::settings::{Settings, TopicSettings};
 use crate::topic_name::{TopicNameError, check_topic_name};
-use crate::{Balance, FatalError, ReportMode, Reports, Room, Topic};
+use crate::{Balance, Contact, FatalError, ReportMode, Reports, Room, Topic};
 
 /// Configures a [`Producer`].
 #[derive(Clone, Debug, Default)]
@@ -279,6 +279,23 @@ impl Producer {
     /// ```
     pub fn fatal_error(&self) -> Option<FatalError> {
         self.shared.accumulator.fatal_error().cloned()
+    }
+
+    /// How this producer stands with its cluster.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use event_kafka::{Contact, Producer, Record};
+    /// # let cluster = kafka_mock::Cluster::start()?;
+    /// # let brokers = &cluster.bootstrap();
+    /// let producer = Producer::builder().set("bootstrap.servers", brokers)?.start()?;
+    /// producer.topic("sip-events")?.publish(Record::new("INVITE"))?;
+    /// producer.flush(Duration::from_secs(5))?;
+    /// assert_eq!(producer.contact(), Contact::Up);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn contact(&self) -> Contact {
+        self.shared.accumulator.contact()
     }
 
     /// What was [recorded](ProducerBuilder::record) so far, as the content of a file; `None` if

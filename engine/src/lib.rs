@@ -11,6 +11,7 @@ mod cluster;
 mod complaints;
 pub mod compression;
 mod connection;
+mod contact;
 mod engine;
 pub mod error;
 mod inquiry;
@@ -24,4 +25,5 @@ pub mod time;
 mod timers;
 
 pub use connection::{ConnId, ConnectionError, Nonsense, Question, Transmit, Trouble};
+pub use contact::Contact;
 pub use engine::{Engine, Event, Purge, Undelivered};

@@ -20,6 +20,7 @@ use crate::shared::inbox::Inbox;
 use crate::shared::outbox::MOST_REPORTS;
 use crate::shared::record::{self as lanes, SocketId};
 use crate::shared::report::{Part, Report};
+use crate::shared::shown::{Change, Contact};
 use crate::shared::slots::Batch;
 use crate::shared::sockets::SocketState;
 use crate::text;
@@ -114,6 +115,8 @@ pub struct LaneReport {
 pub struct SocketStatus {
     /// EVENT_KAFKA_SOCKET_...
     pub state: i32,
+    /// EVENT_KAFKA_CONTACT_..., as of a tenth of a second ago at most.
+    pub contact: i32,
     /// Accepted by the worker.
     pub accepted: u64,
     /// Delivered, and reported where somebody asked for it.
@@ -122,9 +125,70 @@ pub struct SocketStatus {
     pub failed: u64,
     /// Accepted, and neither delivered nor failed so far.
     pub held: u64,
+    /// Bytes of those that are held, as of a tenth of a second ago at most.
+    pub held_bytes: u64,
     /// Refused, by event_kafka_area_publish() or, with a report, by the worker.
     pub refused: u64,
+    /// When something went wrong last, in milliseconds since 1970; 0: nothing has. With many messages
+    /// that fail, one of those of the last tenth of a second.
+    pub error_at_ms: u64,
+    /// The code of that.
+    pub error: i32,
+    /// It in words.
+    pub error_text: [c_char; 256],
 }
+
+/// An area, since it was made, with all sockets that were ever there: accepted = delivered + failed +
+/// held, at every moment. What a worker that was killed had accepted has failed with the next one.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct AreaOverview {
+    /// Accepted by the worker.
+    pub accepted: u64,
+    /// Delivered.
+    pub delivered: u64,
+    /// Failed.
+    pub failed: u64,
+    /// Accepted, and neither delivered nor failed so far.
+    pub held: u64,
+    /// Bytes of those.
+    pub held_bytes: u64,
+    /// Refused, by whomever.
+    pub refused: u64,
+    /// Reports that were sent.
+    pub reported: u64,
+    /// Bytes in lanes that the worker has not taken yet, with some for the frame of each message.
+    pub lane_bytes: u64,
+    /// Lanes that processes have.
+    pub lanes: u32,
+    /// Sockets that are there.
+    pub sockets: u32,
+    /// 1: there is a worker, and its process lives.
+    pub has_worker: i32,
+}
+
+/// In what a socket has changed since the last time that anybody took its changes.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct SocketChange {
+    /// Which one.
+    pub socket: SocketHandle,
+    /// EVENT_KAFKA_CONTACT_UP, EVENT_KAFKA_CONTACT_DOWN or EVENT_KAFKA_CONTACT_FAILED; 0: as before.
+    pub contact: i32,
+    /// EVENT_KAFKA_SOCKET_OPEN or EVENT_KAFKA_SOCKET_FULL; 0: as before.
+    pub state: i32,
+}
+
+/// The worker has not looked at the socket so far.
+pub const EVENT_KAFKA_CONTACT_IDLE: i32 = 1;
+/// No connection was made so far, and none has failed.
+pub const EVENT_KAFKA_CONTACT_CONNECTING: i32 = 2;
+/// A broker of the cluster can be used. So it stays where a connection ends that nobody needs.
+pub const EVENT_KAFKA_CONTACT_UP: i32 = 3;
+/// No broker can be used; the last error of the socket says why, or what became of a message then.
+pub const EVENT_KAFKA_CONTACT_DOWN: i32 = 4;
+/// The socket is of no use: its producer has failed for good, or the worker could not start one.
+pub const EVENT_KAFKA_CONTACT_FAILED: i32 = 5;
 
 /// The socket takes messages.
 pub const EVENT_KAFKA_SOCKET_OPEN: i32 = 1;
@@ -326,19 +390,181 @@ pub unsafe extern "C" fn event_kafka_area_status(
         let (sockets, id) = (area.sockets(), socket.into());
         let gone = Error::Refused(Refusal::NoSocket);
         let found = sockets.state(id).zip(sockets.counters(id));
-        let (state, counters) = found.ok_or(gone)?;
+        let found = found.zip(sockets.condition(id));
+        let ((state, counters), condition) = found.ok_or(gone)?;
+        let trouble = condition.trouble.as_ref();
         out.set(SocketStatus {
             state: match state {
                 SocketState::Open => EVENT_KAFKA_SOCKET_OPEN,
                 SocketState::Full => EVENT_KAFKA_SOCKET_FULL,
                 SocketState::Closing => EVENT_KAFKA_SOCKET_CLOSING,
             },
+            contact: contact(condition.contact),
             accepted: counters.accepted,
             delivered: counters.delivered,
             failed: counters.failed,
             held: counters.accepted - counters.delivered - counters.failed,
+            held_bytes: condition.held_bytes,
             refused: counters.refused,
+            error_at_ms: trouble.map_or(0, |trouble| trouble.at_ms),
+            error: trouble.map_or(0, |trouble| trouble.code),
+            error_text: text::array(&trouble.map_or("", |trouble| &trouble.text)),
         });
+        Ok(())
+    })
+}
+
+/// Names the sockets of an area, in the order of their places.
+///
+/// Any process of the area, any thread, at any time.
+///
+/// sockets: room for capacity of them; more are left out.
+///
+/// count: how many were named.
+///
+/// Errors: EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_BAD_HANDLE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn event_kafka_area_sockets(
+    area: AreaHandle,
+    sockets: *mut SocketHandle,
+    capacity: usize,
+    count: *mut usize,
+) -> i32 {
+    in_any_process(|| {
+        // SAFETY: the caller has room for a number there.
+        let count = unsafe { Out::new(count, "count") }?;
+        // SAFETY: the caller has room for so many handles there.
+        let mut room = unsafe { OutArray::new(sockets, capacity, "sockets") }?;
+        let area = find_area(area)?;
+        let mut named = 0;
+        for (id, _) in area.sockets().all().take(capacity) {
+            room.push(id.into());
+            named += 1;
+        }
+        count.set(named);
+        Ok(())
+    })
+}
+
+/// Writes what a socket is called: its ID, empty if it was not defined with one, and its address,
+/// "brokers/topic", without the properties, which may have secrets. Each ends with NUL and is cut to
+/// its buffer.
+///
+/// Any process of the area, any thread, at any time.
+///
+/// Errors: EVENT_KAFKA_ERR_CLOSED (there is no such socket), EVENT_KAFKA_ERR_BAD_HANDLE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn event_kafka_area_socket_name(
+    area: AreaHandle,
+    socket: SocketHandle,
+    id: *mut c_char,
+    id_size: usize,
+    address: *mut c_char,
+    address_size: usize,
+) -> i32 {
+    in_any_process(|| {
+        let area = find_area(area)?;
+        let text = area.sockets().text(socket.into());
+        let text = text.ok_or(Error::Refused(Refusal::NoSocket))?;
+        let (its_id, its_address) = name(&text);
+        // SAFETY: the caller's buffer has the size that it says.
+        unsafe { text::write(id, id_size, &its_id) };
+        // SAFETY: as before.
+        unsafe { text::write(address, address_size, &its_address) };
+        Ok(())
+    })
+}
+
+/// Says how an area is, without a lock and a system call but one.
+///
+/// Any process of the area, any thread, at any time.
+///
+/// Errors: EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_BAD_HANDLE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn event_kafka_area_overview(
+    area: AreaHandle,
+    overview: *mut AreaOverview,
+) -> i32 {
+    in_any_process(|| {
+        // SAFETY: the caller has room for an overview there.
+        let out = unsafe { Out::new(overview, "overview") }?;
+        let seen = find_area(area)?.overview();
+        out.set(AreaOverview {
+            accepted: seen.accepted,
+            delivered: seen.delivered,
+            failed: seen.failed,
+            held: seen.accepted - seen.delivered - seen.failed,
+            held_bytes: seen.held_bytes,
+            refused: seen.refused,
+            reported: seen.reported,
+            lane_bytes: seen.lane_bytes,
+            lanes: seen.lanes as u32,
+            sockets: seen.sockets as u32,
+            has_worker: seen.has_worker.into(),
+        });
+        Ok(())
+    })
+}
+
+/// Takes the change of a socket: in what it is another one than when this was asked before. What came
+/// and went in between is nobody's news. Each change comes out once, whichever process asks.
+///
+/// Any process of the area, any thread, at any time.
+///
+/// change: the socket at slot or at the first place behind that has changed; with no contact and no
+/// state if none has.
+///
+/// Errors: EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_BAD_HANDLE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn event_kafka_area_take_change(
+    area: AreaHandle,
+    slot: u32,
+    change: *mut SocketChange,
+) -> i32 {
+    in_any_process(|| {
+        // SAFETY: the caller has room for a change there.
+        let out = unsafe { Out::new(change, "change") }?;
+        let area = find_area(area)?;
+        let sockets = area.sockets();
+        let behind = sockets.all().filter(|(id, _)| id.slot >= slot);
+        let mut changes = behind.map(|(id, _)| (id, sockets.take_change(id)));
+        let found = changes.find(|(_, change)| *change != Change::default());
+        let (id, taken) = found.unwrap_or_default();
+        out.set(SocketChange {
+            socket: id.into(),
+            contact: taken.contact.map_or(0, contact),
+            state: match taken.is_full {
+                Some(true) => EVENT_KAFKA_SOCKET_FULL,
+                Some(false) => EVENT_KAFKA_SOCKET_OPEN,
+                None => 0,
+            },
+        });
+        Ok(())
+    })
+}
+
+/// Says whether the change of one socket may be told by way of another one, so that no news has news
+/// as its consequence: not by way of a socket that shares its producer, nor if any other that does
+/// was asked about as the way of news before. Whoever tells changes by sockets asks this each time.
+///
+/// Any process of the area, any thread, at any time.
+///
+/// may_tell: 1 or 0.
+///
+/// Errors: EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_BAD_HANDLE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn event_kafka_area_may_tell(
+    area: AreaHandle,
+    changed: SocketHandle,
+    by: SocketHandle,
+    may_tell: *mut i32,
+) -> i32 {
+    in_any_process(|| {
+        // SAFETY: the caller has room for a number there.
+        let out = unsafe { Out::new(may_tell, "may_tell") }?;
+        let area = find_area(area)?;
+        let may_tell = area.sockets().may_tell(changed.into(), by.into());
+        out.set(may_tell.into());
         Ok(())
     })
 }
@@ -569,6 +795,32 @@ pub unsafe extern "C" fn event_kafka_area_report_fd(area: AreaHandle, fd: *mut c
     })
 }
 
+/// The ID and the address of a text in the table.
+fn name(text: &str) -> (&str, &str) {
+    let (id, socket) = match text.strip_prefix(BROKER_ID) {
+        // The brackets were seen when it was defined.
+        Some(defined) => match defined.trim_start().split_once(']') {
+            Some((id, socket)) => (id.trim_start_matches('['), socket.trim_start()),
+            None => ("", defined),
+        },
+        None => ("", text.strip_prefix(EVENT_SOCKET).unwrap_or(text)),
+    };
+    let address = socket
+        .split_once('?')
+        .map_or(socket, |(address, _)| address);
+    (id, address.strip_prefix("kafka:").unwrap_or(address))
+}
+
+fn contact(contact: Contact) -> i32 {
+    match contact {
+        Contact::Idle => EVENT_KAFKA_CONTACT_IDLE,
+        Contact::Connecting => EVENT_KAFKA_CONTACT_CONNECTING,
+        Contact::Up => EVENT_KAFKA_CONTACT_UP,
+        Contact::Down => EVENT_KAFKA_CONTACT_DOWN,
+        Contact::Failed => EVENT_KAFKA_CONTACT_FAILED,
+    }
+}
+
 /// What stands before the text of a socket in the table.
 pub(crate) const EVENT_SOCKET: char = 'e';
 pub(crate) const BROKER_ID: char = 'b';
@@ -693,5 +945,18 @@ impl From<SocketHandle> for SocketId {
 impl From<SocketId> for SocketHandle {
     fn from(SocketId { slot, generation }: SocketId) -> Self {
         Self { slot, generation }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_socket_has_no_properties() {
+        let secret = "kafka:h:1,h:2/t?g.sasl.password=a/b]?c";
+        assert_eq!(name(&format!("e{secret}")), ("", "h:1,h:2/t"));
+        assert_eq!(name(&format!("b [cdr] {secret}")), ("cdr", "h:1,h:2/t"));
+        assert_eq!(name("b[cdr]h/t"), ("cdr", "h/t"));
     }
 }

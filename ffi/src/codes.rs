@@ -17,6 +17,8 @@ pub const EVENT_KAFKA_ERR_UNKNOWN_PARTITION: i32 = -190;
 pub const EVENT_KAFKA_ERR_MSG_TIMED_OUT: i32 = -192;
 /// The operating system refused a thread, a descriptor or memory (_CRIT_SYS_RESOURCE).
 pub const EVENT_KAFKA_ERR_SYSTEM: i32 = -194;
+/// No broker can be reached, or a connection broke (_TRANSPORT).
+pub const EVENT_KAFKA_ERR_TRANSPORT: i32 = -195;
 /// The producer was closed, or the socket unsubscribed (_DESTROY).
 pub const EVENT_KAFKA_ERR_CLOSED: i32 = -197;
 /// The producer has failed for good: event_kafka_fatal_error() says why (_FATAL).
@@ -54,6 +56,7 @@ mod tests {
         assert_eq!(nowhere.code(), EVENT_KAFKA_ERR_UNKNOWN_PARTITION);
         let large = PublishError::MessageTooLarge { size: 2, limit: 1 };
         assert_eq!(large.code(), EVENT_KAFKA_ERR_MSG_SIZE_TOO_LARGE);
+        assert_eq!(DeliveryError::Transport.code(), EVENT_KAFKA_ERR_TRANSPORT);
         let error = DeliveryError::TimedOut;
         assert_eq!(error.code(), EVENT_KAFKA_ERR_MSG_TIMED_OUT);
         assert_eq!(PublishError::Fatal { error }.code(), EVENT_KAFKA_ERR_FATAL);

@@ -30,7 +30,7 @@ use crate::shared::worker::Worker as Lanes;
 use crate::text;
 
 use batches::Batches;
-use desk::{Desk, Order, Ticket, Totals};
+use desk::{Bells, Desk, Order, Ticket, Totals};
 use table::Keys;
 
 /// The worker of an area, in the process that is it. A number that names it, free to be copied; a
@@ -296,6 +296,44 @@ pub unsafe extern "C" fn event_kafka_worker_fatal_error(
     unsafe { call(text, text_size, body) }
 }
 
+/// Gives a descriptor for poll() and its like that is readable once a socket has changed, which
+/// event_kafka_area_take_change() tells. Neither read from it nor close it; it is gone with
+/// event_kafka_worker_free().
+///
+/// The worker's process, any thread, at any time.
+///
+/// Errors: EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_BAD_HANDLE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn event_kafka_worker_change_fd(worker: WorkerHandle, fd: *mut c_int) -> i32 {
+    call_without_text(|| {
+        // SAFETY: the caller has room for a number there.
+        let out = unsafe { Out::new(fd, "fd") }?;
+        out.set(find(worker)?.bells.changes.descriptor());
+        Ok(())
+    })
+}
+
+/// Says whether a socket has changed since this was asked before, and makes the descriptor of
+/// event_kafka_worker_change_fd() unreadable until one does again.
+///
+/// The worker's process, any thread, at any time.
+///
+/// have_changed: 1 or 0.
+///
+/// Errors: EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_BAD_HANDLE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn event_kafka_worker_have_changed(
+    worker: WorkerHandle,
+    have_changed: *mut i32,
+) -> i32 {
+    call_without_text(|| {
+        // SAFETY: the caller has room for a number there.
+        let out = unsafe { Out::new(have_changed, "have_changed") }?;
+        out.set(find(worker)?.bells.changes.silence().into());
+        Ok(())
+    })
+}
+
 static WORKERS: Table<Client> = Table::new();
 
 fn find(worker: WorkerHandle) -> Result<Found<Client>, Error> {
@@ -309,7 +347,7 @@ struct Client {
     keys: Arc<Keys>,
     totals: Arc<Totals>,
     orders: Sender<Order>,
-    bell: Arc<Bell>,
+    bells: Bells,
     /// If reports are for anybody.
     batches: Option<Arc<Batches>>,
     /// `None` once it is closed. Whoever closes holds this meanwhile.
@@ -320,9 +358,12 @@ impl Client {
     fn start(area: &Area, flags: u32) -> Result<Self, Error> {
         let is_set = |flag| flags & flag != 0;
         let lanes = Lanes::attach(area).map_err(Error::Attach)?;
-        let bell = Arc::new(Bell::new()?);
+        let bells = Bells {
+            work: Arc::new(Bell::new()?),
+            changes: Arc::new(Bell::new()?),
+        };
         lanes
-            .also_wait_for(bell.source())
+            .also_wait_for(bells.work.source())
             .map_err(Error::system("wait for an eventfd"))?;
         let keys = Arc::new(Keys::default());
         let reports_records = is_set(EVENT_KAFKA_WORKER_REPORTS_RECORDS);
@@ -333,7 +374,7 @@ impl Client {
         };
         let totals = Arc::new(Totals::default());
         let (orders, received) = mpsc::channel();
-        let mut desk = Desk::new(lanes, area, &registry, &keys, &totals, &bell, received);
+        let mut desk = Desk::new(lanes, area, &registry, &keys, &totals, &bells, received);
         if let Some(batches) = &batches {
             desk.report_to_anybody(Arc::clone(batches));
         }
@@ -345,7 +386,7 @@ impl Client {
             keys,
             totals,
             orders,
-            bell,
+            bells,
             batches,
             thread: Mutex::new(Some(thread.map_err(|error| Error::System {
                 what: "start the worker's thread",
@@ -400,7 +441,7 @@ impl Client {
     fn give(&self, order: Order) {
         // An error means that the thread has ended.
         let _ = self.orders.send(order);
-        self.bell.ring();
+        self.bells.work.ring();
     }
 }
 

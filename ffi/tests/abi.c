@@ -796,6 +796,98 @@ static void a_message_may_go_to_another_topic_of_its_socket(
   end_host(host);
 }
 
+/* Waits until a socket stands so with its cluster. */
+static event_kafka_socket_status_t status_with(event_kafka_area_t area,
+                                               event_kafka_socket_t socket,
+                                               int32_t contact) {
+  event_kafka_socket_status_t status;
+  for (int tries = 0; tries < PATIENCE_MS; tries++) {
+    status = status_of(area, socket);
+    if (status.contact == contact)
+      return status;
+    usleep(1000);
+  }
+  fprintf(stderr, "contact is %d, not %d\n", status.contact, contact);
+  exit(1);
+}
+
+/* Waits for the next change of sockets. */
+static event_kafka_socket_change_t change_of(struct host host) {
+  event_kafka_socket_change_t change;
+  int32_t have_changed;
+  int fd;
+  CHECK_OK(event_kafka_worker_change_fd(host.worker, &fd));
+  CHECK(readable(fd, PATIENCE_MS));
+  CHECK_OK(event_kafka_worker_have_changed(host.worker, &have_changed));
+  CHECK(have_changed == 1);
+  CHECK_OK(event_kafka_worker_have_changed(host.worker, &have_changed));
+  CHECK(have_changed == 0);
+  CHECK_OK(event_kafka_area_take_change(host.area, 0, &change));
+  return change;
+}
+
+static void an_area_says_how_its_sockets_are(const char *bootstrap) {
+  struct host host = start_host(bootstrap, "status?header.token=secret", 0);
+  event_kafka_socket_t sockets[4], dead;
+  event_kafka_socket_change_t change;
+  event_kafka_area_overview_t all;
+  char id[32], address[256];
+  int32_t may_tell;
+  size_t count;
+
+  event_kafka_socket_status_t status =
+      status_with(host.area, host.socket, EVENT_KAFKA_CONTACT_UP);
+  CHECK(status.state == EVENT_KAFKA_SOCKET_OPEN && !status.error_at_ms);
+  change = change_of(host);
+  CHECK(change.contact == EVENT_KAFKA_CONTACT_UP && !change.state);
+  CHECK(change.socket.slot == host.socket.slot);
+  CHECK_OK(event_kafka_area_take_change(host.area, 0, &change));
+  CHECK(!change.contact && !change.state);
+  CHECK_OK(publish_to(host.area, host.socket, 1));
+  take_one(host.area, host.socket, 1);
+
+  CHECK_OK(event_kafka_area_define(
+      host.area,
+      "[dead] 127.0.0.1:1/nobody?g.queue.buffering.max.messages=1&"
+      "t.message.timeout.ms=60000",
+      &dead, NULL, 0));
+  CHECK_OK(publish_to(host.area, dead, 2));
+  status = status_with(host.area, dead, EVENT_KAFKA_CONTACT_DOWN);
+  CHECK(status.error == EVENT_KAFKA_ERR_TRANSPORT && *status.error_text);
+  CHECK(status.error_at_ms > 1700000000000);
+  while (status.state != EVENT_KAFKA_SOCKET_FULL || !status.held_bytes)
+    status = status_of(host.area, dead);
+  CHECK(status.held == 1);
+  CHECK_CODE(publish_to(host.area, dead, 3), EVENT_KAFKA_ERR_QUEUE_FULL);
+
+  CHECK_OK(event_kafka_area_sockets(host.area, sockets, 4, &count));
+  CHECK(count == 2 && sockets[1].slot == dead.slot);
+  CHECK_OK(event_kafka_area_sockets(host.area, sockets, 1, &count));
+  CHECK(count == 1);
+  CHECK_OK(event_kafka_area_socket_name(host.area, dead, id, sizeof id, address,
+                                        sizeof address));
+  CHECK(!strcmp(id, "dead") && !strcmp(address, "127.0.0.1:1/nobody"));
+  CHECK_OK(event_kafka_area_socket_name(host.area, host.socket, id, sizeof id,
+                                        address, sizeof address));
+  CHECK(!*id && strstr(address, "/status") && !strchr(address, '?'));
+
+  CHECK_OK(event_kafka_area_overview(host.area, &all));
+  CHECK(all.accepted == 2 && all.delivered == 1 && all.held == 1);
+  CHECK(all.refused == 1 && all.reported == 1 && all.failed == 0);
+  CHECK(all.lanes == 1 && all.sockets == 2 && all.has_worker == 1);
+  CHECK(all.lane_bytes == 0 && all.held_bytes == status.held_bytes);
+
+  CHECK_OK(event_kafka_area_may_tell(host.area, dead, host.socket, &may_tell));
+  CHECK(may_tell == 1);
+  CHECK_OK(event_kafka_area_may_tell(host.area, dead, dead, &may_tell));
+  CHECK(may_tell == 0);
+  CHECK_CODE(event_kafka_worker_close(host.worker, 0, NULL, 0),
+             EVENT_KAFKA_ERR_TIMED_OUT);
+  CHECK_OK(event_kafka_area_overview(host.area, &all));
+  CHECK(all.failed == 1 && all.held == 0);
+  end_host(host);
+}
+
 static size_t give_up(void *calls, void *room, size_t room_size) {
   CHECK(room && room_size >= 10);
   ++*(int *)calls;
@@ -1108,6 +1200,24 @@ static void areas_that_are_none_and_absurd_arguments_are_errors(
   CHECK_CODE(event_kafka_area_unsubscribe(none, host.socket), bad);
   CHECK_CODE(event_kafka_area_status(none, host.socket, &status), bad);
   CHECK_CODE(event_kafka_area_status(host.area, host.socket, NULL), invalid);
+  event_kafka_area_overview_t all;
+  event_kafka_socket_change_t change;
+  int32_t yes;
+  CHECK_CODE(event_kafka_area_overview(none, &all), bad);
+  CHECK_CODE(event_kafka_area_overview(host.area, NULL), invalid);
+  CHECK_CODE(event_kafka_area_sockets(none, &socket, 1, &count), bad);
+  CHECK_CODE(event_kafka_area_sockets(host.area, NULL, 1, &count), invalid);
+  CHECK_CODE(event_kafka_area_socket_name(none, host.socket, NULL, 0, NULL, 0),
+             bad);
+  CHECK_CODE(event_kafka_area_socket_name(
+                 host.area, (event_kafka_socket_t){9, 9}, NULL, 0, NULL, 0),
+             EVENT_KAFKA_ERR_CLOSED);
+  CHECK_CODE(event_kafka_area_take_change(none, 0, &change), bad);
+  CHECK_CODE(event_kafka_area_take_change(host.area, 0, NULL), invalid);
+  CHECK_CODE(event_kafka_area_may_tell(host.area, socket, socket, NULL),
+             invalid);
+  CHECK_CODE(event_kafka_worker_change_fd(nobody, &fd), bad);
+  CHECK_CODE(event_kafka_worker_have_changed(nobody, &yes), bad);
   CHECK_CODE(event_kafka_area_poll_reports(host.area, reports, 15, &count),
              invalid);
   CHECK_CODE(event_kafka_area_poll_reports(host.area, NULL, 16, &count),
@@ -1255,6 +1365,7 @@ static const struct {
     CASE(threads_of_the_library_have_all_signals_blocked),
     CASE(a_report_tells_where_a_message_is_and_what_it_was),
     CASE(a_message_may_go_to_another_topic_of_its_socket),
+    CASE(an_area_says_how_its_sockets_are),
     CASE(a_message_that_is_given_up_never_was),
     CASE(a_socket_is_full_when_its_budget_is_used_up),
     CASE(sockets_come_and_go),

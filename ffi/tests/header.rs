@@ -22,7 +22,7 @@ const SOURCES: [&str; 10] = [
     "worker.rs",
 ];
 
-const NAMES: [(&str, &str); 18] = [
+const NAMES: [(&str, &str); 20] = [
     ("ProducerHandle", "event_kafka_producer_t"),
     ("TopicHandle", "event_kafka_topic_t"),
     ("Property", "event_kafka_property_t"),
@@ -36,6 +36,8 @@ const NAMES: [(&str, &str); 18] = [
     ("AreaSizes", "event_kafka_area_sizes_t"),
     ("LaneReport", "event_kafka_lane_report_t"),
     ("SocketStatus", "event_kafka_socket_status_t"),
+    ("SocketChange", "event_kafka_socket_change_t"),
+    ("AreaOverview", "event_kafka_area_overview_t"),
     ("WriteValue", "event_kafka_write_t"),
     ("EventParam", "event_kafka_param_t"),
     ("Event", "event_kafka_event_t"),

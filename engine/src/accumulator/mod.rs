@@ -27,6 +27,7 @@ pub(crate) use stamp::{ProducerId, Stamp};
 pub(crate) use topic::Route;
 pub use topic::{Record, Topic};
 
+use crate::contact::Contact;
 use crate::error::{DeliveryError, FatalError, PublishError};
 use crate::recording::Tape;
 use crate::report::ReportQueue;
@@ -130,6 +131,11 @@ impl Accumulator {
         self.core.condemned()
     }
 
+    /// How this producer stands with its cluster. Whoever waits for reports is woken when it changes.
+    pub fn contact(&self) -> Contact {
+        self.core.contact.lock().clone()
+    }
+
     /// What the flight [recorder](crate::recording) holds, as a file; `None` if there is none
     /// ([`Settings::recording`]).
     pub fn recording(&self) -> Option<Vec<u8>> {
@@ -226,6 +232,7 @@ pub(crate) struct Core {
     pub(crate) tape: Tape,
     closed: AtomicBool,
     fatal: OnceLock<FatalError>,
+    contact: Mutex<Contact>,
     seed: u64,
     flushing: AtomicUsize,
     work: Mutex<Vec<Work>>,
@@ -245,6 +252,7 @@ impl Core {
             tape,
             closed: AtomicBool::new(false),
             fatal: OnceLock::new(),
+            contact: Mutex::default(),
             seed,
             flushing: AtomicUsize::new(0),
             work: Mutex::default(),
@@ -289,6 +297,17 @@ impl Core {
                 error: DeliveryError::GaplessGuarantee,
                 text: Arc::clone(text),
             });
+        }
+    }
+
+    /// Shows how the producer stands with its cluster.
+    pub(crate) fn set_contact(&self, contact: Contact) {
+        let mut shown = self.contact.lock();
+        let is_news = std::mem::discriminant(&*shown) != std::mem::discriminant(&contact);
+        *shown = contact;
+        drop(shown);
+        if is_news {
+            self.reports.arrived().notify();
         }
     }
 

@@ -162,6 +162,15 @@ impl Cluster {
         down.map(|(id, _)| *id).collect()
     }
 
+    /// Whether a broker can be used: one of the cluster's own, as soon as it has named them. Where
+    /// none of those can be reached, it is no use that one of the bootstrap list can.
+    pub(crate) fn is_up(&self) -> bool {
+        let are_named = self.is_known();
+        self.nodes
+            .iter()
+            .any(|(id, node)| id.is_bootstrap() != are_named && matches!(node.link, Link::Up(_)))
+    }
+
     /// Whether any connection is in the making.
     pub(crate) fn is_opening(&self) -> bool {
         let mut nodes = self.nodes.values();

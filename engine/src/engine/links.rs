@@ -7,6 +7,7 @@ use super::{Engine, Event, Reason, Subject, Timer};
 use crate::backoff::backoff;
 use crate::cluster::{Link, NodeId};
 use crate::connection::{ConnId, Connection, ConnectionError, Purpose, Trouble};
+use crate::contact::Contact;
 use crate::recording::Step;
 use crate::say;
 use crate::time::Time;
@@ -79,6 +80,9 @@ impl Engine {
         let id = connection.node;
         if let Some(node) = self.cluster.get_mut(id) {
             node.link = Link::Up(conn);
+        }
+        if self.cluster.is_up() {
+            self.core.set_contact(Contact::Up);
         }
         if !id.is_bootstrap() {
             self.dismiss_spares(now);
@@ -165,6 +169,10 @@ impl Engine {
         node.link = Link::Backoff(until);
         self.timers.arm(Timer::Reconnect(id), until);
         let failures = node.failures;
+        if !self.cluster.is_up() {
+            self.core
+                .set_contact(Contact::Down(error.to_string().into()));
+        }
         let subject = Subject::Broker(error.broker.clone());
         let reason = Reason::Connection(std::mem::discriminant(&error.trouble));
         let closed = matches!(error.trouble, Trouble::Lost { .. });

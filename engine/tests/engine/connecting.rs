@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use kafka_engine::Contact;
 use kafka_engine::settings::{Settings, TopicSettings};
 use kafka_wire::ApiKey::{self, ApiVersions, Metadata, Produce};
 use kafka_wire::{ErrorCode, VersionRange};
@@ -629,4 +630,24 @@ fn a_broker_that_was_found_again_by_its_bootstrap_address_starts_afresh() {
     }
     world.run_for(secs(60));
     world.verify();
+}
+
+#[test]
+fn a_producer_says_whether_brokers_can_be_reached_and_why_not() {
+    let mut world = World::new(Cluster::new(2).with_topic("t", 2), Settings::default());
+    assert_eq!(world.accumulator.contact(), Contact::Connecting);
+    let topic = world.topic("t");
+    world.publish(&topic, &Message::of(10));
+    world.run_dry(secs(1));
+    assert_eq!(world.accumulator.contact(), Contact::Up);
+    world.crash(1, Reach::Refuses);
+    world.run_for(secs(1));
+    // The other one is there.
+    assert_eq!(world.accumulator.contact(), Contact::Up);
+    world.crash(2, Reach::Refuses);
+    world.run_for(secs(1));
+    assert!(matches!(world.accumulator.contact(), Contact::Down(why) if why.contains("connect")));
+    world.cluster.broker(2).reach = Reach::Up;
+    world.run_for(secs(20));
+    assert_eq!(world.accumulator.contact(), Contact::Up);
 }

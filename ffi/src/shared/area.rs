@@ -23,6 +23,7 @@ use super::mapping::{Mapping, Shareable};
 use super::memory::{Padded, UNIT, round_up};
 use super::slots::Slots;
 use super::sockets::Slot as SocketSlot;
+use super::totals::Totals;
 
 /// How large an area is. It takes memory as it is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +88,7 @@ pub(super) struct Header {
     pub(super) socket_changes: Padded<AtomicU64>,
     /// Where the worker waits for a free slot for reports.
     pub(super) report_room: Doorbell<AtomicU64>,
+    pub(super) totals: Totals,
 }
 
 /// What there is for each process.

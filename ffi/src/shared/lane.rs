@@ -277,6 +277,14 @@ impl<W: Word> Control<W> {
         self.writer.refused.load(Ordering::Relaxed)
     }
 
+    /// How many bytes wait here for the reader, frames included.
+    pub(crate) fn waiting(&self) -> u64 {
+        // The reader's first: it is never ahead of what the writer's says afterwards.
+        let head = self.reader.head.load(Ordering::Acquire);
+        let tail = self.writer.tail.load(Ordering::Relaxed);
+        tail.wrapping_sub(head)
+    }
+
     /// What a hostile writer can overwrite here.
     #[cfg(any(test, feature = "hostile"))]
     pub(super) fn words(&self) -> [&W; 5] {

@@ -24,9 +24,11 @@ pub(crate) mod outbox;
 pub(crate) mod process;
 pub(crate) mod record;
 pub(crate) mod report;
+pub(crate) mod shown;
 pub(crate) mod slots;
 pub(crate) mod sockets;
 #[cfg(test)]
 mod tests;
+pub(crate) mod totals;
 mod wire;
 pub(crate) mod worker;

@@ -13,6 +13,7 @@ use super::mapping::Shareable;
 use super::memory::{Bytes, Padded, UNIT, round_up};
 use super::process::Process;
 use super::record::SocketId;
+use super::shown::{Change, Condition, Shown};
 
 /// The table, as every process sees it.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +57,7 @@ pub(super) struct Slot {
     counted: Padded<Counted>,
     /// By many at once, where its socket is full.
     refused: Padded<AtomicU64>,
+    shown: Shown,
 }
 
 /// Generation << 32 | state.
@@ -204,6 +206,7 @@ impl Sockets<'_> {
         if self.state(id).is_some() {
             let slot = &self.0.socket_slots()[id.slot as usize];
             slot.refused.fetch_add(1, Ordering::Relaxed);
+            self.0.header().totals.count_refused();
         }
     }
 
@@ -222,6 +225,64 @@ impl Sockets<'_> {
             let count = word.load(Ordering::Relaxed).wrapping_add(more);
             word.store(count, Ordering::Release);
         }
+        let totals = &self.0.header().totals;
+        totals.count(accepted, delivered, failed);
+    }
+
+    /// How a socket is, as the worker showed it last.
+    pub(crate) fn condition(self, id: SocketId) -> Option<Condition> {
+        let condition = self.slot(id)?.shown.condition();
+        self.state(id).map(|_| condition)
+    }
+
+    /// Bytes of the messages that a socket holds, as the worker showed them last.
+    pub(super) fn held_bytes(self, id: SocketId) -> u64 {
+        self.slot(id).map_or(0, |slot| slot.shown.held_bytes())
+    }
+
+    /// For the worker: shows how a socket is. Whether that is a change that nobody has taken so far.
+    pub(crate) fn show(self, id: SocketId, condition: &Condition) -> bool {
+        let found = self.slot(id).zip(self.state(id));
+        found.is_some_and(|(slot, state)| {
+            slot.shown.show(condition);
+            slot.shown.has_changed(state)
+        })
+    }
+
+    /// In what a socket has changed since this was asked before, by whomever.
+    pub(crate) fn take_change(self, id: SocketId) -> Change {
+        let found = self.slot(id).zip(self.state(id));
+        found.map_or(Change::default(), |(slot, state)| {
+            slot.shown.take_change(state)
+        })
+    }
+
+    /// Whether a change of one socket may be told by way of another, of which this takes note.
+    ///
+    /// Not if any socket of the changed one's producer carries such news. So each of them goes from
+    /// a producer that carries none to one that does, whose own changes go nowhere: no news can have
+    /// news as its consequence, round however many sockets.
+    pub(crate) fn may_tell(self, changed: SocketId, by: SocketId) -> bool {
+        let (Some(changed), Some(by)) = (self.slot(changed), self.slot(by)) else {
+            return false;
+        };
+        by.shown.set_carries();
+        let is_its = |slot: &&Slot| slot.shown.producer() == changed.shown.producer();
+        let carriers = self.0.socket_slots().iter().filter(|slot| {
+            let is_there = slot.gate.read().1 != FREE;
+            is_there && slot.shown.carries()
+        });
+        !std::ptr::eq(changed, by) && carriers.filter(is_its).count() == 0
+    }
+
+    /// For a new worker: what the one before had accepted and not settled is lost, and so has failed.
+    pub(crate) fn fail_held(self) {
+        for (id, _) in self.all() {
+            if let Some(counters) = self.counters(id) {
+                let held = counters.accepted - counters.delivered - counters.failed;
+                self.count(id, 0, 0, held);
+            }
+        }
     }
 
     /// For the worker: whether the socket takes no more messages for now.
@@ -234,6 +295,11 @@ impl Sockets<'_> {
     /// Messages that name it from now on name nothing.
     pub(crate) fn remove(self, id: SocketId) -> bool {
         self.change(id, |state| (state == CLOSING).then_some(FREE))
+    }
+
+    fn slot(&self, id: SocketId) -> Option<&Slot> {
+        self.state(id)?;
+        self.0.socket_slots().get(id.slot as usize)
     }
 
     /// Whether the state was changed; not if there is no such socket, or no such change.
@@ -293,6 +359,7 @@ impl Slot {
         for word in counted.into_iter().chain([&*self.refused]) {
             word.store(0, Ordering::Relaxed);
         }
+        self.shown.clear();
         let (before, _) = self.gate.read();
         let generation = before.wrapping_add(1).max(1);
         self.gate.open(generation);
@@ -367,6 +434,7 @@ impl std::error::Error for SocketError {}
 #[cfg(test)]
 mod tests {
     use super::super::area::Sizes;
+    use super::super::shown::{Contact, Trouble};
     use super::*;
 
     const TEXT: &str = "kafka:127.0.0.1:9092/sip-events?key=callid";
@@ -416,6 +484,114 @@ mod tests {
         assert_eq!(sockets.text(new).as_deref(), Some("host/other"));
         assert_eq!(sockets.counters(new), Some(SocketCounters::default()));
         assert_eq!(sockets.counters(old), None);
+    }
+
+    fn is_now(contact: Contact, producer: u64) -> Condition {
+        Condition {
+            contact,
+            producer,
+            ..Condition::default()
+        }
+    }
+
+    #[test]
+    fn what_is_shown_of_a_socket_stays_until_its_slot_is_another_ones() {
+        let area = area();
+        let sockets = area.sockets();
+        let id = sockets.insert(TEXT).unwrap();
+        assert_eq!(sockets.condition(id), Some(Condition::default()));
+        let trouble = Trouble {
+            code: -195,
+            at_ms: 1_700_000_000_000,
+            text: "é".repeat(200),
+        };
+        let shown = Condition {
+            held_bytes: 7,
+            trouble: Some(trouble.clone()),
+            ..is_now(Contact::Down, 3)
+        };
+        assert!(sockets.show(id, &shown));
+        let cut = Trouble {
+            text: "é".repeat(128),
+            ..trouble
+        };
+        let seen = sockets.condition(id).unwrap();
+        assert_eq!(seen.trouble, Some(cut.clone()));
+        assert_eq!((seen.contact, seen.held_bytes), (Contact::Down, 7));
+        // Nothing new went wrong.
+        sockets.show(id, &is_now(Contact::Up, 3));
+        let seen = sockets.condition(id).unwrap();
+        assert_eq!((seen.contact, seen.trouble), (Contact::Up, Some(cut)));
+        sockets.close(id);
+        sockets.remove(id);
+        let next = sockets.insert(TEXT).unwrap();
+        assert_eq!((next.slot, sockets.condition(id)), (id.slot, None));
+        assert_eq!(sockets.condition(next), Some(Condition::default()));
+    }
+
+    #[test]
+    fn a_change_is_taken_once_and_what_came_and_went_is_none() {
+        let area = area();
+        let sockets = area.sockets();
+        let id = sockets.insert(TEXT).unwrap();
+        assert!(!sockets.show(id, &is_now(Contact::Connecting, 1)));
+        assert_eq!(sockets.take_change(id), Change::default());
+        assert!(sockets.show(id, &is_now(Contact::Up, 1)));
+        sockets.set_full(id, true);
+        let change = Change {
+            contact: Some(Contact::Up),
+            is_full: Some(true),
+        };
+        assert_eq!(sockets.take_change(id), change);
+        assert_eq!(sockets.take_change(id), Change::default());
+        sockets.show(id, &is_now(Contact::Down, 1));
+        sockets.set_full(id, false);
+        sockets.set_full(id, true);
+        assert!(!sockets.show(id, &is_now(Contact::Up, 1)));
+        assert_eq!(sockets.take_change(id), Change::default());
+        sockets.set_full(id, false);
+        let change = Change {
+            contact: None,
+            is_full: Some(false),
+        };
+        assert_eq!(sockets.take_change(id), change);
+    }
+
+    #[test]
+    fn news_have_no_news_as_their_consequence() {
+        let sizes = Sizes {
+            sockets: 4,
+            ..Sizes::default()
+        };
+        let area = Area::create(&sizes).unwrap();
+        let sockets = area.sockets();
+        // Two of each of two producers.
+        let [a, a_carrier, b, b_carrier] = [1, 1, 2, 2].map(|producer| {
+            let id = sockets.insert(TEXT).unwrap();
+            sockets.show(id, &is_now(Contact::Up, producer));
+            id
+        });
+        assert!(!sockets.may_tell(a_carrier, a_carrier));
+        assert!(!sockets.may_tell(a, a_carrier));
+        assert!(sockets.may_tell(b, a_carrier));
+        // From now on both producers carry news, and none is told of either.
+        assert!(!sockets.may_tell(a, b_carrier));
+        assert!(!sockets.may_tell(b, a_carrier));
+    }
+
+    #[test]
+    fn what_a_worker_that_is_gone_had_accepted_has_failed() {
+        let area = area();
+        let sockets = area.sockets();
+        let id = sockets.insert(TEXT).unwrap();
+        sockets.count(id, 5, 2, 1);
+        sockets.count_refused(id);
+        sockets.fail_held();
+        let counters = sockets.counters(id).unwrap();
+        assert_eq!((counters.delivered, counters.failed), (2, 3));
+        let all = area.overview();
+        assert_eq!((all.accepted, all.delivered, all.failed), (5, 2, 3));
+        assert_eq!((all.refused, all.sockets, all.has_worker), (1, 1, false));
     }
 
     #[test]

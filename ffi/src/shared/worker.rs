@@ -83,6 +83,7 @@ impl Worker {
     /// where that one was.
     pub(crate) fn attach(area: &Area) -> Result<Self, AttachError> {
         become_worker(area)?;
+        area.sockets().fail_held();
         let poll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)
             .map_err(AttachError::system("make an epoll descriptor"))?;
         let wake = EpollEvent::new(EpollFlags::EPOLLIN, WOKEN);

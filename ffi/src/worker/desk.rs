@@ -7,23 +7,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use event_kafka::opensips::{
-    Registry, SocketKey, SocketPublishError, SocketReport, SocketReports, SubscribeError,
+    Registry, SocketKey, SocketPublishError, SocketReport, SocketReports, SocketState as Producing,
+    SocketStatus, SubscribeError,
 };
-use event_kafka::{Failure, Persisted, PublishError};
+use event_kafka::{Contact as Reached, Failure, Persisted, PublishError};
 
 use super::batches::Batches;
 use super::table::Keys;
 use crate::area::{BROKER_ID, EVENT_KAFKA_ROUTE_ALWAYS, EVENT_KAFKA_ROUTE_NONE, EVENT_SOCKET};
 use crate::bell::Bell;
-use crate::codes::{EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_OK};
+use crate::codes::{EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_TRANSPORT, EVENT_KAFKA_OK};
 use crate::reports::{EVENT_KAFKA_PLACE_NONE, place};
 use crate::shared::area::Area;
 use crate::shared::outbox::{Asker, Outbox, OutboxError, To};
 use crate::shared::record::{Message, SocketId};
 use crate::shared::report::{Part, Report};
+use crate::shared::shown::{Condition, Contact, Trouble};
 use crate::shared::sockets::SocketState;
 use crate::shared::worker::Worker as Lanes;
 
@@ -32,10 +34,22 @@ pub(super) struct Desk {
     lanes: Lanes,
     clerk: Clerk,
     reports: SocketReports<Ticket>,
-    bell: Arc<Bell>,
+    bells: Bells,
     orders: Receiver<Order>,
     /// Who waits until the lanes were seen empty, or all was reported.
     waiting: Vec<Order>,
+    /// When it was last shown how sockets are.
+    shown_at: Instant,
+    /// Whether anything may have changed since.
+    is_outdated: bool,
+}
+
+#[derive(Clone)]
+pub(super) struct Bells {
+    /// Wakes the desk.
+    pub(super) work: Arc<Bell>,
+    /// Rings when a socket has changed.
+    pub(super) changes: Arc<Bell>,
 }
 
 /// What others want of the worker. It answers once it is so.
@@ -110,6 +124,10 @@ struct Served {
     replaced: Option<Instant>,
     /// How many more rounds may find messages that were published before it was closed.
     rounds_left: Option<usize>,
+    /// What is to be shown of it: what went wrong first since that was done.
+    trouble: Option<Trouble>,
+    /// As it was shown.
+    contact: Contact,
 }
 
 /// What became of a message.
@@ -141,6 +159,8 @@ const MOST_REPORTS: usize = 1024;
 /// How long a socket has to do with a producer that has failed for good before it gets another one,
 /// which may fail for the same reason.
 const REPLACED_AFTER: Duration = Duration::from_secs(1);
+/// How often it is shown how sockets are, as that takes longer than a message.
+const SHOWN_AFTER: Duration = Duration::from_millis(100);
 /// As long as so many reports wait for a process, nothing is taken from its lane.
 const MOST_PARKED: usize = 1024;
 
@@ -151,7 +171,7 @@ impl Desk {
         registry: &Registry<Ticket>,
         keys: &Arc<Keys>,
         totals: &Arc<Totals>,
-        bell: &Arc<Bell>,
+        bells: &Bells,
         orders: Receiver<Order>,
     ) -> Self {
         let sizes = area.sizes();
@@ -170,9 +190,11 @@ impl Desk {
                 batches: None,
                 complaints: Complaints::default(),
             },
-            bell: Arc::clone(bell),
+            bells: bells.clone(),
             orders,
             waiting: Vec::new(),
+            shown_at: Instant::now(),
+            is_outdated: true,
         }
     }
 
@@ -182,15 +204,16 @@ impl Desk {
     }
 
     pub(super) fn run(mut self) {
-        let bell = Arc::clone(&self.bell);
+        let bell = Arc::clone(&self.bells.work);
         let waker = Waker::from(Arc::clone(&bell));
         loop {
-            bell.silence();
+            self.is_outdated |= bell.silence();
             self.waiting.extend(self.orders.try_iter());
             if self.waiting.iter().any(|order| matches!(order, Order::End)) {
                 break;
             }
             if self.lanes.have_sockets_changed() {
+                self.is_outdated = true;
                 self.clerk.look_at_sockets();
             }
             let unparked = self.unpark();
@@ -202,7 +225,10 @@ impl Desk {
             self.clerk.let_go(are_lanes_empty);
             self.answer(are_lanes_empty);
             self.count();
-            if taken + reported + unparked > 0 {
+            let has_worked = taken + reported + unparked > 0;
+            self.is_outdated |= has_worked;
+            self.show();
+            if has_worked {
                 continue;
             }
             match self.reports.poll_take(&mut Context::from_waker(&waker)) {
@@ -210,7 +236,7 @@ impl Desk {
                 Poll::Pending if self.clerk.is_letting_go() => {}
                 // It fails only where descriptors are out of order, and then at once: no harm, but
                 // for the processor.
-                Poll::Pending => drop(self.lanes.sleep(None)),
+                Poll::Pending => drop(self.lanes.sleep(self.until_shown())),
             }
         }
         self.end();
@@ -283,6 +309,23 @@ impl Desk {
         });
     }
 
+    /// Shows how sockets are, if that is due.
+    fn show(&mut self) {
+        if self.until_shown() == Some(Duration::ZERO) {
+            self.is_outdated = false;
+            self.shown_at = Instant::now();
+            if self.clerk.show() {
+                self.bells.changes.ring();
+            }
+        }
+    }
+
+    /// When to show it, if there is anything new.
+    fn until_shown(&self) -> Option<Duration> {
+        let until = SHOWN_AFTER.saturating_sub(self.shown_at.elapsed());
+        self.is_outdated.then_some(until)
+    }
+
     fn count(&self) {
         let seen = self.lanes.counters();
         let totals = &self.clerk.totals;
@@ -303,6 +346,7 @@ impl Desk {
             self.clerk.dispose(&parked);
         }
         self.clerk.parked_count = 0;
+        self.clerk.show();
         self.clerk.let_go(true);
         self.count();
         self.lanes.outbox().flush();
@@ -327,6 +371,7 @@ impl Clerk {
             }
             Err(refusal) => {
                 add(&self.totals.refused);
+                self.trouble_with(message.socket, || (refusal.code(), refusal.text()));
                 self.area.sockets().count_refused(message.socket);
                 let outcome = Outcome::Refused {
                     ticket,
@@ -416,7 +461,10 @@ impl Clerk {
                 None => To::Asker(ticket.asker),
             };
             match outcome.report(latency_us, |report| outbox.push(to, report)) {
-                Ok(()) => add(&self.totals.reported),
+                Ok(()) => {
+                    add(&self.totals.reported);
+                    self.area.count_reported(1);
+                }
                 Err(OutboxError::Gone) => add(&self.totals.orphaned),
                 Err(OutboxError::Full) => return false,
             }
@@ -433,6 +481,9 @@ impl Clerk {
             return;
         };
         let socket = report.ticket.socket;
+        if let Err(failure) = &report.outcome {
+            self.trouble_with(socket, || (failure.error.code(), failure.to_string()));
+        }
         let delivered = report.outcome.is_ok();
         add(if delivered {
             &self.totals.delivered
@@ -480,6 +531,8 @@ impl Clerk {
             held: 0,
             replaced: None,
             rounds_left: None,
+            trouble: None,
+            contact: Contact::Idle,
         });
     }
 
@@ -561,6 +614,34 @@ impl Clerk {
         }
     }
 
+    /// Something went wrong with a message of a socket. What is in the table is the first of many.
+    fn trouble_with(&mut self, socket: SocketId, what: impl FnOnce() -> (i32, String)) {
+        let served = self.sockets.get_mut(socket.slot as usize);
+        let served = served.and_then(Option::as_mut);
+        if let Some(served) = served.filter(|served| served.id == socket) {
+            served.trouble.get_or_insert_with(|| trouble(what()));
+        }
+    }
+
+    /// Shows how sockets are. Whether that is news of any.
+    fn show(&mut self) -> bool {
+        let mut is_news = false;
+        for served in self.sockets.iter_mut().flatten() {
+            let status = served.key.as_ref().map(|key| self.registry.status(*key));
+            let condition = match status {
+                Ok(Some(status)) => served.condition(&status),
+                // It has left, and all of its messages.
+                Ok(None) => continue,
+                Err(why) => {
+                    let why = Arc::clone(why);
+                    served.has_failed(|| (EVENT_KAFKA_ERR_INVALID_ARG, why.to_string()))
+                }
+            };
+            is_news |= self.area.sockets().show(served.id, &condition);
+        }
+        is_news
+    }
+
     /// Whether sockets wait for another round.
     fn is_letting_go(&self) -> bool {
         let mut sockets = self.sockets.iter().flatten();
@@ -583,6 +664,57 @@ impl Clerk {
 
     fn now_us(&self) -> u64 {
         self.start.elapsed().as_micros() as u64
+    }
+}
+
+impl Served {
+    fn condition(&mut self, status: &SocketStatus) -> Condition {
+        let condition = match &status.state {
+            Producing::Failed(fatal) => self.has_failed(|| (fatal.error.code(), fatal.to_string())),
+            _ => self.has_contact(&status.contact),
+        };
+        Condition {
+            producer: status.producer,
+            held_bytes: status.counters.held_bytes,
+            ..condition
+        }
+    }
+
+    fn has_contact(&mut self, contact: &Reached) -> Condition {
+        match contact {
+            Reached::Connecting => self.is_now(Contact::Connecting, None),
+            Reached::Up => self.is_now(Contact::Up, None),
+            Reached::Down(why) => {
+                let what = || (EVENT_KAFKA_ERR_TRANSPORT, why.to_string());
+                let is_news = self.contact != Contact::Down;
+                self.is_now(Contact::Down, is_news.then(|| trouble(what())))
+            }
+        }
+    }
+
+    fn has_failed(&mut self, what: impl FnOnce() -> (i32, String)) -> Condition {
+        let is_news = self.contact != Contact::Failed;
+        self.is_now(Contact::Failed, is_news.then(|| trouble(what())))
+    }
+
+    /// Why it is so counts for more than what became of messages by it.
+    fn is_now(&mut self, contact: Contact, why: Option<Trouble>) -> Condition {
+        self.contact = contact;
+        let failed = self.trouble.take();
+        Condition {
+            contact,
+            trouble: why.or(failed),
+            ..Condition::default()
+        }
+    }
+}
+
+fn trouble((code, text): (i32, String)) -> Trouble {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    Trouble {
+        code,
+        at_ms: since_1970.unwrap_or_default().as_millis() as u64,
+        text,
     }
 }
 

@@ -8,6 +8,8 @@ use crate::settings::{Endpoint, ReportMode, Settings, TopicSettings};
 use crate::{Producer, ReportBatch, StartError, Topic, TopicNameError};
 
 pub(super) struct Cluster {
+    /// From 1. None is numbered like an earlier one.
+    pub(super) number: u64,
     /// What its sockets say, in their normal form.
     settings: Settings,
     producer: Producer,
@@ -16,7 +18,11 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    pub(super) fn start(finished: &Finished, report_records: bool) -> Result<Self, StartError> {
+    pub(super) fn start(
+        number: u64,
+        finished: &Finished,
+        report_records: bool,
+    ) -> Result<Self, StartError> {
         let settings = Settings {
             // Each socket has its own budget, and has to hear of every message for it.
             queue_max_messages: None,
@@ -26,6 +32,7 @@ impl Cluster {
             ..finished.settings.clone()
         };
         Ok(Self {
+            number,
             settings: normal(&finished.settings),
             producer: Producer::start(settings, finished.topic_settings.clone())?,
             reports: Mutex::default(),

@@ -24,7 +24,7 @@ use super::{BrokerId, KeySource, Members, Payload, Socket, SocketError, SocketWa
 use crate::config::{Config, Finished};
 use crate::producer::Flush;
 use crate::settings::TopicSettings;
-use crate::{CloseError, FatalError, FlushError, Record, StartError, Topic};
+use crate::{CloseError, Contact, FatalError, FlushError, Record, StartError, Topic};
 
 use cluster::Cluster;
 use headers::Headers;
@@ -97,6 +97,10 @@ pub struct SocketStatus {
     pub full: bool,
     /// What became of its messages.
     pub counters: SocketCounters,
+    /// How its producer stands with the cluster.
+    pub contact: Contact,
+    /// Which producer it has: those that share one have the same number, which no later one has.
+    pub producer: u64,
 }
 
 /// Whether a socket accepts messages.
@@ -140,6 +144,8 @@ type OnFull = Box<dyn Fn(SocketKey, bool) + Send + Sync>;
 #[derive(Default)]
 struct State {
     clusters: Vec<Arc<Cluster>>,
+    /// How many there have been.
+    clusters_so_far: u64,
     ids: HashMap<Box<str>, SocketKey>,
     closed: bool,
 }
@@ -284,6 +290,8 @@ impl<T: Copy> Registry<T> {
             state,
             full: ledger.is_full(),
             counters: ledger.counters(),
+            contact: member.cluster.producer().contact(),
+            producer: member.cluster.number,
         })
     }
 
@@ -496,7 +504,10 @@ impl<T: Copy> Shared<T> {
         let cluster = match found.map(Arc::clone) {
             Some(cluster) => cluster,
             None => {
-                let cluster = Arc::new(Cluster::start(finished, self.report_records)?);
+                let number = state.clusters_so_far + 1;
+                let cluster = Cluster::start(number, finished, self.report_records)?;
+                let cluster = Arc::new(cluster);
+                state.clusters_so_far = number;
                 state.clusters.push(Arc::clone(&cluster));
                 self.clusters_changed();
                 cluster
