@@ -62,6 +62,16 @@ static EXPORTED cmd_export_t cmds[] = {
 	{ 0, 0, { { 0, 0, 0 } }, 0 },
 };
 
+static EXPORTED mi_export_t mi_commands[] = {
+	{ .name = "kafka_status",
+		.help = "how Kafka sockets are: all, or one by its broker_id or address",
+		.recipes = {
+			{ kafka_mi_status, { 0 } },
+			{ kafka_mi_status_of, { "socket", 0 } },
+			{ EMPTY_MI_RECIPE } } },
+	{ EMPTY_MI_EXPORT },
+};
+
 /* Without flags: see worker.c. */
 static EXPORTED proc_export_t procs[] = {
 	{ "Kafka worker", kafka_before_worker, kafka_after_worker, kafka_worker, 1, 0 },
@@ -75,6 +85,8 @@ struct module_exports exports = {
 	.dlflags = DEFAULT_DLFLAGS,
 	.cmds = cmds,
 	.params = params,
+	.stats = kafka_statistics,
+	.mi_cmds = mi_commands,
 	.procs = procs,
 	.init_f = mod_init,
 	.destroy_f = kafka_destroy,
@@ -123,7 +135,7 @@ static int mod_init(void)
 			|| !is_within("log_level", kafka_log_level, L_ERR, L_DBG))
 		return -1;
 	if (make_area() < 0 || kafka_define_brokers() < 0 || kafka_init_reports() < 0
-			|| kafka_init_worker() < 0)
+			|| kafka_init_worker() < 0 || kafka_init_news() < 0)
 		return -1;
 	return kafka_init_subscriptions();
 }

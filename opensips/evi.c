@@ -332,6 +332,8 @@ static int raise_event(struct sip_msg *msg, str *name, evi_reply_sock *sock, evi
 		LM_ERR("an event for no socket\n");
 		return -1;
 	}
+	if (!kafka_may_carry(name, subscription_of(sock)->subscribed->socket))
+		return async && async->status_cb ? -1 : 0;
 	if (async && async->status_cb && !(status = status_of(async))) {
 		LM_ERR("no shared memory for the status of an event\n");
 		return -1;

@@ -1,7 +1,8 @@
 /*
  * What the files of the module use of each other: event_kafka.c has its tables, brokers.c the
  * clusters of broker_id, publish.c the script functions, evi.c the transport of events, reports.c
- * what comes back, worker.c the process that speaks with Kafka.
+ * what comes back, worker.c the process that speaks with Kafka, status.c what
+ * operators see, news.c the event of it.
  */
 #ifndef KAFKA_MODULE_H
 #define KAFKA_MODULE_H
@@ -12,10 +13,14 @@
 
 #include "compat.h"
 #include "../../evi/evi_transport.h"
+#include "../../mi/mi.h"
 #include "../../pvar.h"
+#include "../../statistics.h"
 
 /* Room for what the library says about a failure. */
 #define KAFKA_TEXT_SIZE 512
+/* Room for the ID or the address of a socket; what is longer is cut where it is shown. */
+#define KAFKA_NAME_SIZE 2048
 
 /* What all processes of this OpenSIPS share, made before they are forked. */
 extern event_kafka_area_t kafka_area;
@@ -80,6 +85,22 @@ int kafka_is_time(struct kafka_seldom *lines, unsigned long *unsaid);
 int kafka_init_subscriptions(void);
 uint64_t kafka_subscriptions_held(void);
 extern EXPORTED evi_export_t kafka_transport;
+
+/* All sockets, in pkg memory, or NULL; and whether one has this ID or address. */
+event_kafka_socket_t *kafka_all_sockets(size_t *count);
+int kafka_is_called(event_kafka_socket_t socket, const str *wanted);
+mi_response_t *kafka_mi_status(const mi_params_t *params, struct mi_handler *async);
+mi_response_t *kafka_mi_status_of(const mi_params_t *params, struct mi_handler *async);
+extern EXPORTED stat_export_t kafka_statistics[];
+
+const char *kafka_contact_name(int contact);
+
+int kafka_init_news(void);
+/* Has changes of sockets told as events; -1: not now. For the worker. */
+int kafka_dispatch_news(void);
+/* Whether an event may go by a socket: E_KAFKA_STATUS only so that it has no other as its
+ * consequence. */
+int kafka_may_carry(const str *name, event_kafka_socket_t by);
 
 int kafka_init_worker(void);
 int kafka_before_worker(void);

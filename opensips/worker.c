@@ -16,7 +16,7 @@
 #include "../../mem/shm_mem.h"
 
 /* What wakes the worker. */
-enum wake { WAKE_SIGNAL, WAKE_BATCH, WAKE_LOG, WAKES };
+enum wake { WAKE_SIGNAL, WAKE_BATCH, WAKE_LOG, WAKE_CHANGE, WAKES };
 
 /* So many lines of the library's log are passed on in a second, whatever their level; what follows is
  * counted. */
@@ -24,6 +24,9 @@ enum wake { WAKE_SIGNAL, WAKE_BATCH, WAKE_LOG, WAKES };
 
 /* How long a job waits that could not be dispatched. */
 #define RETRY_MS 100
+
+/* How often changes of sockets are told, so that one that comes and goes makes no storm of events. */
+#define NEWS_MS 1000
 
 static event_kafka_worker_t worker;
 
@@ -170,15 +173,51 @@ static void dispatch(void)
 	}
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+/* Whether there are changes of sockets to be told, and when. */
+static int are_news;
+static int64_t news_due;
+
+static void tell_news(void)
+{
+	int32_t have_changed = 0;
+
+	if (event_kafka_worker_have_changed(worker, &have_changed) == EVENT_KAFKA_OK && have_changed)
+		are_news = 1;
+	if (!are_news || now_ms() < news_due)
+		return;
+	news_due = now_ms() + NEWS_MS;
+	if (kafka_dispatch_news() == 0)
+		are_news = 0;
+}
+
+/* For how long nothing is to be done, in ms; -1: until something happens. */
+static int pause_ms(void)
+{
+	int64_t left = are_news ? news_due - now_ms() : -1;
+
+	if (undispatched)
+		return RETRY_MS;
+	return left > 0 || !are_news ? (int)left : 0;
+}
+
 static void serve(struct pollfd wakes[WAKES])
 {
 	for (;;) {
-		if (poll(wakes, WAKES, undispatched ? RETRY_MS : -1) < 0 && errno != EINTR) {
+		if (poll(wakes, WAKES, pause_ms()) < 0 && errno != EINTR) {
 			LM_ERR("poll: %s\n", strerror(errno));
 			return;
 		}
 		log_lines();
 		dispatch();
+		tell_news();
 		if (wakes[WAKE_SIGNAL].revents && is_end(wakes[WAKE_SIGNAL].fd))
 			return;
 	}
@@ -243,6 +282,7 @@ void kafka_worker(int rank)
 	}
 	event_kafka_worker_batch_fd(worker, &wakes[WAKE_BATCH].fd);
 	event_kafka_log_fd(&wakes[WAKE_LOG].fd);
+	event_kafka_worker_change_fd(worker, &wakes[WAKE_CHANGE].fd);
 	*is_at_work = 1;
 	serve(wakes);
 	end();

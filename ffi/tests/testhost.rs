@@ -273,6 +273,26 @@ fn who_raises_an_event_is_told_its_outcome() {
 }
 
 #[test]
+fn operators_see_how_sockets_are_and_no_secrets() {
+    after("operators_see_all");
+}
+
+#[test]
+fn a_socket_that_changes_is_told_as_an_event_and_each_change_once() {
+    after("changes_are_told");
+}
+
+#[test]
+fn what_is_told_of_sockets_by_sockets_does_not_feed_itself() {
+    let cluster = after("news_do_not_feed_themselves");
+    let told = [values(&cluster, "events"), values(&cluster, "second")].concat();
+    // The dead socket is none of their producer's, and nothing else was told by them.
+    let of_dead = |value: &&String| value.contains(r#""broker_id":"dead""#);
+    assert!(told.iter().filter(of_dead).count() > 0);
+    assert_eq!(told.iter().filter(of_dead).count(), told.len());
+}
+
+#[test]
 fn messages_for_a_cluster_that_is_away_take_no_shared_memory() {
     after("away_for_long");
 }

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdarg.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cases.h"
@@ -597,6 +598,185 @@ static void event_status(void)
 	CHECK(host_shm_pieces() == pieces);
 }
 
+/* What operators see */
+
+static const char *status_has;
+
+static int status_says(void)
+{
+	return strstr(host_manage("kafka_status", NULL, NULL), status_has) != NULL;
+}
+
+static void wait_for_status(const char *has)
+{
+	status_has = has;
+	if (!host_serve_until(status_says)) {
+		fprintf(stderr, "%s is not in %s\n", has, host_manage("kafka_status", NULL, NULL));
+		exit(1);
+	}
+}
+
+/* Whether all of these, up to NULL, are in an answer. */
+static void has_all(const char *answer, const char *const *all)
+{
+	for (; *all; all++) {
+		if (!strstr(answer, *all)) {
+			fprintf(stderr, "%s is not in %s\n", *all, answer);
+			exit(1);
+		}
+	}
+}
+
+static void watched(void)
+{
+	configure("broker_id", with_brokers("[k1]%s/published?g.linger.ms=1&header.token=secret"));
+	configure("broker_id", "[dead]127.0.0.1:1,127.0.0.1:2/nobody?g.queue.buffering.max.messages=1");
+	host_route("count", count_report);
+}
+
+static void operators_see_all(void)
+{
+	const char *const alive[] = { "\"broker_id\":\"k1\"", "\"topic\":\"published\"",
+		"\"state\":\"up\",\"full\":false,\"closing\":false,\"accepted\":1,\"delivered\":1,"
+		"\"failed\":0,\"held\":0,\"held_bytes\":0,\"refused\":0}", NULL };
+	const char *const dead[] = { "\"broker_id\":\"dead\"",
+		"\"socket\":\"127.0.0.1:1,127.0.0.1:2/nobody\"",
+		"\"brokers\":[\"127.0.0.1:1\",\"127.0.0.1:2\"],\"topic\":\"nobody\"",
+		"\"state\":\"down\",\"full\":true", "\"accepted\":1,\"delivered\":0,\"failed\":0,\"held\":1,",
+		"\"refused\":1,\"last_error\":{\"code\":-195,\"text\":\"127.0.0.1:", NULL };
+	const char *const in_all[] = { "{\"worker\":true,\"accepted\":2,\"delivered\":1,\"failed\":0,"
+		"\"held\":1,", "\"refused\":1,\"reported\":1,\"lanes\":1,\"lane_bytes\":0,\"sockets\":[{",
+		NULL };
+	const char *answer;
+	evi_reply_sock *events;
+
+	CHECK(publish("k1", "delivered", NULL, "count") == 1);
+	wait_for_reports(1);
+	CHECK(publish("dead", "held", NULL, NULL) == 1);
+	wait_for_status("\"full\":true");
+	wait_for_status("\"state\":\"down\"");
+	CHECK(publish("dead", "refused", NULL, NULL) == -1);
+	answer = host_manage("kafka_status", NULL, NULL);
+	has_all(answer, alive);
+	has_all(answer, dead);
+	has_all(answer, in_all);
+	CHECK(!strstr(answer, "secret"));
+	answer = host_manage("kafka_status", "socket", "dead");
+	has_all(answer, dead);
+	CHECK(!strstr(answer, "\"k1\""));
+	answer = host_manage("kafka_status", "socket", "nobody");
+	CHECK(strstr(answer, "\"error\":{\"code\":404"));
+	CHECK(host_statistic("kafka_accepted") == 2 && host_statistic("kafka_delivered") == 1);
+	CHECK(host_statistic("kafka_failed") == 0 && host_statistic("kafka_held") == 1);
+	CHECK(host_statistic("kafka_held_bytes") > 0 && host_statistic("kafka_refused") == 1);
+	CHECK(host_statistic("kafka_reported") == 1 && host_statistic("kafka_lanes") == 1);
+	CHECK(host_statistic("kafka_lane_bytes") == 0 && host_statistic("kafka_sockets") == 2);
+	events = parse(with_brokers("%s/events?key=callid"));
+	answer = host_manage("kafka_status", "socket", with_brokers("kafka:%s/events"));
+	CHECK(strstr(answer, "/events\",") && !strstr(answer, "broker_id") && !strstr(answer, "key=callid"));
+	host_transport()->free(events);
+}
+
+/* What was told, as "id status;" for each. */
+static char news[4096];
+static const char *news_has;
+
+static const evi_param_t *named(const evi_params_t *params, const char *name)
+{
+	const evi_param_t *param = params->first;
+
+	while (param && strcmp(param->name.s, name))
+		param = param->next;
+	CHECK(param);
+	return param;
+}
+
+static void hear(const evi_params_t *params)
+{
+	const char *status = named(params, "status")->val.s.s;
+	int is_trouble = !strcmp(status, "down") || !strcmp(status, "fatal");
+	size_t size = strlen(news);
+
+	CHECK((named(params, "error_code")->val.n != 0) == is_trouble);
+	CHECK((named(params, "error")->val.s.len > 0) == is_trouble);
+	CHECK(!strstr(named(params, "socket")->val.s.s, "?"));
+	CHECK(size < sizeof news - 200);
+	snprintf(news + size, 200, "%s %s;", named(params, "broker_id")->val.s.s, status);
+}
+
+static int is_heard(void)
+{
+	return strstr(news, news_has) != NULL;
+}
+
+static void wait_for_news(const char *has)
+{
+	news_has = has;
+	if (!host_serve_until(is_heard)) {
+		fprintf(stderr, "%s is not in %s\n", has, news);
+		exit(1);
+	}
+}
+
+static int times(const char *text)
+{
+	const char *found = news;
+	int count = 0;
+
+	while ((found = strstr(found, text))) {
+		found += strlen(text);
+		count++;
+	}
+	return count;
+}
+
+static void changes_are_told(void)
+{
+	host_subscribe(hear, NULL);
+	CHECK(publish("dead", "held", NULL, NULL) == 1);
+	wait_for_news("k1 up;");
+	wait_for_news("dead down;");
+	wait_for_news("dead full;");
+	/* Each once. */
+	CHECK(times(";") == 3);
+}
+
+static void fed_by_itself(void)
+{
+	/* One message fills it, so that each that is delivered changes it twice. */
+	configure("broker_id", with_brokers("[narrow]%s/published?g.queue.buffering.max.messages=1"
+		"&g.linger.ms=1"));
+	configure("broker_id", DEAD_ID);
+	host_route("count", count_report);
+}
+
+static long quiet_until;
+
+static int is_time(void)
+{
+	return time(NULL) >= quiet_until;
+}
+
+static void news_do_not_feed_themselves(void)
+{
+	/* Each takes one message, and shares the producer of what it would tell of. */
+	evi_reply_sock *own = parse(with_brokers("%s/events?g.queue.buffering.max.messages=1&g.linger.ms=1"));
+	evi_reply_sock *other = parse(with_brokers(
+		"%s/second?g.queue.buffering.max.messages=1&g.linger.ms=1&key=callid"));
+
+	CHECK(own && other);
+	host_subscribe(hear, own);
+	host_subscribe(hear, other);
+	/* What is told of the dead one goes there, and fills both. */
+	CHECK(publish("dead", "lost", NULL, NULL) == 1);
+	wait_for_news("dead down;");
+	wait_for_news("narrow up;");
+	quiet_until = time(NULL) + 5;
+	CHECK(host_serve_until(is_time));
+	fprintf(stderr, "told: %s\n", news);
+	CHECK(times(";") < 12);
+}
+
 const struct host_case host_cases[] = {
 	{ "without_key_and_route", publishing, without_key_and_route, 1 },
 	{ "with_all_that_a_message_has", publishing, with_all_that_a_message_has, 1 },
@@ -630,5 +810,8 @@ const struct host_case host_cases[] = {
 	{ "subscriptions", NULL, subscriptions, 1 },
 	{ "malformed_sockets", NULL, malformed_sockets, 1 },
 	{ "event_status", NULL, event_status, 1 },
+	{ "operators_see_all", watched, operators_see_all, 1 },
+	{ "changes_are_told", watched, changes_are_told, 1 },
+	{ "news_do_not_feed_themselves", fed_by_itself, news_do_not_feed_themselves, 1 },
 	{ NULL, NULL, NULL, 0 },
 };

@@ -199,6 +199,77 @@ typedef struct {
 
 int register_event_mod(const evi_export_t *transport);
 
+typedef int event_id_t;
+typedef evi_params_t *evi_params_p;
+
+#define EVI_ERROR (-1)
+
+event_id_t evi_publish_event(str name);
+int evi_probe_event(event_id_t event);
+int evi_raise_event(event_id_t event, evi_params_p params);
+evi_params_p evi_get_params(void);
+void evi_free_params(evi_params_p params);
+int evi_param_add(evi_params_p params, const str *name, const void *value, int kind);
+
+#define evi_param_add_int(params, name, value) evi_param_add(params, name, value, EVI_INT_VAL)
+#define evi_param_add_str(params, name, value) evi_param_add(params, name, value, EVI_STR_VAL)
+
+/* Management: answers are trees, of which the host makes JSON */
+
+typedef struct mi_item mi_item_t;
+typedef struct mi_item mi_response_t;
+typedef struct mi_params {
+	/* The only one. */
+	const char *name, *value;
+} mi_params_t;
+struct mi_handler;
+typedef mi_response_t *(mi_cmd_f)(const mi_params_t *params, struct mi_handler *async);
+
+#define MI_SSTR(text) text, sizeof(text) - 1
+#define MAX_MI_PARAMS 10
+#define MAX_MI_RECIPES 48
+
+mi_response_t *init_mi_result_object(mi_item_t **object);
+mi_response_t *init_mi_error(int code, const char *text, int len);
+mi_response_t *init_mi_param_error(void);
+void free_mi_response(mi_response_t *response);
+mi_item_t *add_mi_array(mi_item_t *to, char *name, int len);
+mi_item_t *add_mi_object(mi_item_t *to, char *name, int len);
+int add_mi_string(mi_item_t *to, char *name, int len, const char *text, int text_len);
+int add_mi_number(mi_item_t *to, char *name, int len, double number);
+int add_mi_bool(mi_item_t *to, char *name, int len, int yes);
+int get_mi_string_param(const mi_params_t *params, char *name, char **text, int *len);
+
+typedef struct {
+	mi_cmd_f *cmd;
+	char *params[MAX_MI_PARAMS];
+} mi_recipe_t;
+
+#define EMPTY_MI_RECIPE 0, { 0 }
+
+typedef struct {
+	char *name;
+	char *help;
+	unsigned int flags;
+	int (*init_f)(void);
+	mi_recipe_t recipes[MAX_MI_RECIPES];
+	const char *aliases[4];
+} mi_export_t;
+
+#define EMPTY_MI_EXPORT 0, 0, 0, 0, { { EMPTY_MI_RECIPE } }, { 0 }
+
+/* Statistics: functions all of them */
+
+typedef struct stat_var stat_var;
+
+#define STAT_IS_FUNC 8
+
+typedef struct {
+	char *name;
+	unsigned short flags;
+	stat_var **stat_pointer;
+} stat_export_t;
+
 /* Modules */
 
 typedef unsigned int modparam_t;
@@ -257,6 +328,8 @@ struct module_exports {
 	unsigned int dlflags;
 	const cmd_export_t *cmds;
 	const param_export_t *params;
+	const stat_export_t *stats;
+	const mi_export_t *mi_cmds;
 	const proc_export_t *procs;
 	int (*init_f)(void);
 	void (*destroy_f)(void);

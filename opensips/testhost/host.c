@@ -494,6 +494,98 @@ const evi_export_t *host_transport(void)
 	return transport;
 }
 
+/* The event that the module has; who is told of it in this process, and by way of which socket. */
+static str published_event;
+static void (*told_event)(const evi_params_t *params);
+static evi_reply_sock *subscribed_sockets[4];
+
+event_id_t evi_publish_event(str name)
+{
+	assert(!published_event.s);
+	published_event = name;
+	return 0;
+}
+
+int evi_probe_event(event_id_t event)
+{
+	assert(event == 0);
+	return told_event != NULL;
+}
+
+evi_params_p evi_get_params(void)
+{
+	return calloc(1, sizeof(evi_params_t));
+}
+
+void evi_free_params(evi_params_p params)
+{
+	evi_param_t *param, *next;
+
+	for (param = params->first; param; param = next) {
+		next = param->next;
+		free(param->name.s);
+		if (param->flags & EVI_STR_VAL)
+			free(param->val.s.s);
+		free(param);
+	}
+	free(params);
+}
+
+static str copy_of(const str *text)
+{
+	str copy = { malloc(text->len + 1), text->len };
+
+	assert(copy.s);
+	memcpy(copy.s, text->s, text->len);
+	copy.s[text->len] = '\0';
+	return copy;
+}
+
+int evi_param_add(evi_params_p params, const str *name, const void *value, int kind)
+{
+	evi_param_t **last = &params->first, *param = calloc(1, sizeof *param);
+
+	assert(param);
+	param->flags = kind;
+	param->name = copy_of(name);
+	if (kind & EVI_STR_VAL)
+		param->val.s = copy_of(value);
+	else
+		param->val.n = *(const int *)value;
+	while (*last)
+		last = &(*last)->next;
+	*last = param;
+	return 0;
+}
+
+int evi_raise_event(event_id_t event, evi_params_p params)
+{
+	evi_async_ctx_t async = { NULL, NULL };
+	struct sip_msg *msg = get_dummy_sip_msg();
+	int i, result = 0;
+
+	assert(event == 0 && msg);
+	told_event(params);
+	for (i = 0; i < 4 && subscribed_sockets[i]; i++) {
+		if (transport->raise(msg, &published_event, subscribed_sockets[i], params, &async) < 0)
+			result = -1;
+	}
+	release_dummy_sip_msg(msg);
+	evi_free_params(params);
+	return result;
+}
+
+void host_subscribe(void (*tell)(const evi_params_t *params), evi_reply_sock *sock)
+{
+	int i = 0;
+
+	told_event = tell;
+	while (subscribed_sockets[i])
+		i++;
+	assert(i < 4);
+	subscribed_sockets[i] = sock;
+}
+
 /* Modules */
 
 int host_modparam(const char *name, const char *value)
@@ -574,6 +666,178 @@ int host_call(const char *function, const char *const *arguments)
 int host_call_by_variables(const char *function, const char *const *arguments)
 {
 	return call(function, arguments, 1);
+}
+
+/* Management */
+
+/* JSON, as far as it has come; the brackets that are open are closed when it is shown. */
+struct mi_item {
+	char close;
+	int count;
+	char *text;
+	size_t size;
+	/* The last of those inside that are open. */
+	struct mi_item *inside;
+};
+
+static struct mi_item *new_item(char close)
+{
+	struct mi_item *item = calloc(1, sizeof *item);
+
+	assert(item);
+	item->close = close;
+	return item;
+}
+
+static void write_json(struct mi_item *item, const char *format, ...)
+{
+	char piece[4096];
+	va_list arguments;
+	int size;
+
+	va_start(arguments, format);
+	size = vsnprintf(piece, sizeof piece, format, arguments);
+	va_end(arguments);
+	assert(size >= 0 && size < (int)sizeof piece);
+	item->text = realloc(item->text, item->size + size + 1);
+	assert(item->text);
+	memcpy(item->text + item->size, piece, size + 1);
+	item->size += size;
+}
+
+/* An item that is written is whole: nothing comes to it any more. */
+static void close_inside(struct mi_item *item)
+{
+	struct mi_item *inside = item->inside;
+
+	if (!inside)
+		return;
+	close_inside(inside);
+	item->inside = NULL;
+	item->text = realloc(item->text, item->size + inside->size + 3);
+	assert(item->text);
+	item->size += sprintf(item->text + item->size, "%c%s%c", inside->close == ']' ? '[' : '{',
+		inside->text ? inside->text : "", inside->close);
+	free(inside->text);
+	free(inside);
+}
+
+static void begin_value(struct mi_item *to, const char *name, int len)
+{
+	/* Only what is in an array has no name. */
+	assert((to->close == ']') == (name == NULL));
+	close_inside(to);
+	write_json(to, "%s", to->count++ ? "," : "");
+	if (name)
+		write_json(to, "\"%.*s\":", len, name);
+}
+
+mi_response_t *init_mi_result_object(mi_item_t **object)
+{
+	*object = new_item('}');
+	return *object;
+}
+
+mi_response_t *init_mi_error(int code, const char *text, int len)
+{
+	mi_response_t *response = new_item('}');
+
+	write_json(response, "\"error\":{\"code\":%d,\"message\":\"%.*s\"}", code, len, text);
+	return response;
+}
+
+mi_response_t *init_mi_param_error(void)
+{
+	return init_mi_error(-32602, MI_SSTR("Invalid params"));
+}
+
+void free_mi_response(mi_response_t *response)
+{
+	close_inside(response);
+	free(response->text);
+	free(response);
+}
+
+static mi_item_t *add_item(mi_item_t *to, char *name, int len, char close)
+{
+	begin_value(to, name, len);
+	return to->inside = new_item(close);
+}
+
+mi_item_t *add_mi_array(mi_item_t *to, char *name, int len)
+{
+	return add_item(to, name, len, ']');
+}
+
+mi_item_t *add_mi_object(mi_item_t *to, char *name, int len)
+{
+	return add_item(to, name, len, '}');
+}
+
+int add_mi_string(mi_item_t *to, char *name, int len, const char *text, int text_len)
+{
+	begin_value(to, name, len);
+	write_json(to, "\"%.*s\"", text_len, text);
+	return 0;
+}
+
+int add_mi_number(mi_item_t *to, char *name, int len, double number)
+{
+	begin_value(to, name, len);
+	write_json(to, "%.15g", number);
+	return 0;
+}
+
+int add_mi_bool(mi_item_t *to, char *name, int len, int yes)
+{
+	begin_value(to, name, len);
+	write_json(to, yes ? "true" : "false");
+	return 0;
+}
+
+int get_mi_string_param(const mi_params_t *params, char *name, char **text, int *len)
+{
+	if (!params->name || strcmp(params->name, name))
+		return -1;
+	*text = (char *)params->value;
+	*len = strlen(params->value);
+	return 0;
+}
+
+const char *host_manage(const char *command, const char *name, const char *value)
+{
+	static char answer[65536];
+	const mi_export_t *known = module->mi_cmds;
+	const mi_params_t params = { name, value };
+	const mi_recipe_t *recipe;
+	mi_response_t *response;
+
+	while (known->name && strcmp(known->name, command))
+		known++;
+	assert(known->name);
+	for (recipe = known->recipes; recipe->cmd; recipe++) {
+		if (name ? recipe->params[0] && !strcmp(recipe->params[0], name) : !recipe->params[0])
+			break;
+	}
+	assert(recipe->cmd);
+	response = recipe->cmd(&params, NULL);
+	assert(response);
+	close_inside(response);
+	snprintf(answer, sizeof answer, "{%s}", response->text ? response->text : "");
+	free_mi_response(response);
+	return answer;
+}
+
+unsigned long host_statistic(const char *name)
+{
+	const stat_export_t *known = module->stats;
+	unsigned long (*read)(void *);
+
+	while (known->name && strcmp(known->name, name))
+		known++;
+	assert(known->name && known->flags == STAT_IS_FUNC);
+	memcpy(&read, &known->stat_pointer, sizeof read);
+	return read(NULL);
 }
 
 /* The life of a host */

@@ -23,6 +23,16 @@ int host_call_by_variables(const char *function, const char *const *arguments);
 
 #define HOST_NO_START (-1000)
 
+/* From now on, this process is told of the event that the module raises, and so is who has a socket,
+ * unless that is NULL. */
+void host_subscribe(void (*tell)(const evi_params_t *params), evi_reply_sock *sock);
+
+/* Asks a management command, with a parameter unless name is NULL; its answer as JSON. */
+const char *host_manage(const char *command, const char *name, const char *value);
+
+/* The value of a statistic. */
+unsigned long host_statistic(const char *name);
+
 /* The transport that the module has registered. */
 const evi_export_t *host_transport(void);
 

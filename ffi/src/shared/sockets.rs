@@ -267,7 +267,11 @@ impl Sockets<'_> {
             return false;
         };
         by.shown.set_carries();
-        let is_its = |slot: &&Slot| slot.shown.producer() == changed.shown.producer();
+        // One that the worker has not looked at may be.
+        let is_its = |slot: &&Slot| {
+            let producer = slot.shown.producer();
+            producer == 0 || producer == changed.shown.producer()
+        };
         let carriers = self.0.socket_slots().iter().filter(|slot| {
             let is_there = slot.gate.read().1 != FREE;
             is_there && slot.shown.carries()

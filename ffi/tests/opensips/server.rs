@@ -169,9 +169,14 @@ impl Server {
         self.manage("reload_routes", &[])
     }
 
+    /// As [`Self::manage`], of a method whose parameter is a list.
+    pub(crate) fn manage_list(&self, method: &str, param: &str) -> String {
+        self.ask(method, &format!("[{param:?}]"))
+    }
+
     /// A statistic of the core, or of the script.
     pub(crate) fn statistic(&self, name: &str) -> u64 {
-        let answer = self.ask("get_statistics", &format!("[{name:?}]"));
+        let answer = self.manage_list("get_statistics", name);
         // As `"group:name":number`.
         let number = answer.split_once(&format!("{name}\":")).map(|(_, rest)| {
             let is_end = |character: char| !character.is_ascii_digit();

@@ -12,6 +12,7 @@ mod publishing;
 mod reload;
 pub(crate) mod renewals;
 mod sockets;
+mod status;
 mod subscriptions;
 
 use std::fmt;
@@ -89,6 +90,16 @@ pub(crate) const ALL: &[(&str, &str, Case)] = &[
         "renewals",
         "renewed subscriptions are one, and can be ended (B11, B12)",
         subscriptions::renewals,
+    ),
+    (
+        "status",
+        "MI and statistics say how sockets are",
+        status::status,
+    ),
+    (
+        "changes",
+        "a socket that comes up, goes down or fills is told as an event, once",
+        status::changes,
     ),
     (
         "failover",
