@@ -284,8 +284,10 @@ impl Sockets<'_> {
         for (id, _) in self.all() {
             if let Some(counters) = self.counters(id) {
                 let held = counters.accepted - counters.delivered - counters.failed;
-                self.count(id, 0, 0, held);
+                let failed = &self.0.socket_slots()[id.slot as usize].counted.failed;
+                failed.store(counters.failed + held, Ordering::Release);
             }
+            self.0.header().totals.settle();
         }
     }
 
@@ -596,6 +598,23 @@ mod tests {
         let all = area.overview();
         assert_eq!((all.accepted, all.delivered, all.failed), (5, 2, 3));
         assert_eq!((all.refused, all.sockets, all.has_worker), (1, 1, false));
+    }
+
+    #[test]
+    fn a_worker_that_was_killed_while_it_counted_leaves_no_gap() {
+        for (accepted, delivered) in [(1, 0), (0, 1)] {
+            let area = area();
+            let sockets = area.sockets();
+            let id = sockets.insert(TEXT).unwrap();
+            sockets.count(id, 4, 2, 1);
+            // For its socket alone.
+            let counted = &area.socket_slots()[id.slot as usize].counted;
+            counted.accepted.fetch_add(accepted, Ordering::Relaxed);
+            counted.delivered.fetch_add(delivered, Ordering::Relaxed);
+            sockets.fail_held();
+            let all = area.overview();
+            assert_eq!(all.accepted, all.delivered + all.failed);
+        }
     }
 
     #[test]

@@ -58,6 +58,25 @@ impl Totals {
     }
 }
 
+impl Totals {
+    /// For a new worker, once nothing of the one before is held any more: that one may have been
+    /// killed after it counted a message for its socket, and before it did so here.
+    pub(super) fn settle(&self) {
+        let Counted {
+            accepted,
+            delivered,
+            failed,
+            ..
+        } = &*self.counted;
+        let delivered = delivered.load(Ordering::Relaxed);
+        let outcomes = delivered + failed.load(Ordering::Relaxed);
+        let all = accepted.load(Ordering::Relaxed).max(outcomes);
+        // First, so that outcomes are never more.
+        accepted.store(all, Ordering::Release);
+        failed.store(all - delivered, Ordering::Release);
+    }
+}
+
 impl Area {
     /// For the worker: so many more reports were sent.
     pub(crate) fn count_reported(&self, more: u64) {
