@@ -47,7 +47,11 @@ fuzz_target!(|data: &[u8]| {
     let mut serve = |sent: u64| {
         worker.serve(1024, |asker, found, _| {
             // Whoever wrote it: a topic of this name is opened.
-            assert!(found.topic.is_none_or(|topic| check_topic_name(topic).is_ok()));
+            assert!(
+                found
+                    .topic
+                    .is_none_or(|topic| check_topic_name(topic).is_ok())
+            );
             if asker.seat == HONEST {
                 let record = &found.record;
                 assert_eq!((record.value, record.opaque), (message.record.value, seen));
