@@ -1237,6 +1237,35 @@ int32_t event_kafka_area_socket_name(struct event_kafka_area_t area,
                                      size_t address_size);
 
 /**
+ * Has the worker send what was published to a socket so far without lingering, and waits for nothing.
+ * Until all of that has its outcome, sockets that share its producer do not linger either.
+ *
+ * Any process of the area, any thread, at any time.
+ *
+ * number: for event_kafka_area_is_flushed().
+ *
+ * Errors: EVENT_KAFKA_ERR_CLOSED (there is no such socket), EVENT_KAFKA_ERR_INVALID_ARG,
+ * EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_area_flush(struct event_kafka_area_t area,
+                               struct event_kafka_socket_t socket,
+                               uint64_t *number);
+
+/**
+ * Says whether all that was published to a socket before a flush has its outcome, be it a failure.
+ *
+ * Any process of the area, any thread, at any time.
+ *
+ * is_flushed: 1 or 0; 1 also if the socket is gone.
+ *
+ * Errors: EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_BAD_HANDLE.
+ */
+int32_t event_kafka_area_is_flushed(struct event_kafka_area_t area,
+                                    struct event_kafka_socket_t socket,
+                                    uint64_t number,
+                                    int32_t *is_flushed);
+
+/**
  * Says how an area is, without a lock and a system call but one.
  *
  * Any process of the area, any thread, at any time.

@@ -69,6 +69,13 @@ static EXPORTED mi_export_t mi_commands[] = {
 			{ kafka_mi_status, { 0 } },
 			{ kafka_mi_status_of, { "socket", 0 } },
 			{ EMPTY_MI_RECIPE } } },
+	{ .name = "kafka_flush",
+		.help = "sends what Kafka sockets hold without lingering, and says what became of it",
+		.recipes = {
+			{ kafka_mi_flush, { 0 } },
+			{ kafka_mi_flush_of, { "socket", 0 } },
+			{ kafka_mi_flush_within, { "socket", "timeout", 0 } },
+			{ EMPTY_MI_RECIPE } } },
 	{ EMPTY_MI_EXPORT },
 };
 

@@ -2,7 +2,7 @@
  * What the files of the module use of each other: event_kafka.c has its tables, brokers.c the
  * clusters of broker_id, publish.c the script functions, evi.c the transport of events, reports.c
  * what comes back, worker.c the process that speaks with Kafka, status.c what
- * operators see, news.c the event of it.
+ * operators see, news.c the event of it, flush.c what they can do about it.
  */
 #ifndef KAFKA_MODULE_H
 #define KAFKA_MODULE_H
@@ -92,6 +92,10 @@ int kafka_is_called(event_kafka_socket_t socket, const str *wanted);
 mi_response_t *kafka_mi_status(const mi_params_t *params, struct mi_handler *async);
 mi_response_t *kafka_mi_status_of(const mi_params_t *params, struct mi_handler *async);
 extern EXPORTED stat_export_t kafka_statistics[];
+
+mi_response_t *kafka_mi_flush(const mi_params_t *params, struct mi_handler *async);
+mi_response_t *kafka_mi_flush_of(const mi_params_t *params, struct mi_handler *async);
+mi_response_t *kafka_mi_flush_within(const mi_params_t *params, struct mi_handler *async);
 
 const char *kafka_contact_name(int contact);
 

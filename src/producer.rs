@@ -199,9 +199,20 @@ impl Producer {
 
     /// Sends without lingering for as long as the answer is kept.
     pub(crate) fn begin_flush(&self) -> Flush<'_> {
+        self.stop_lingering();
+        Flush {
+            producer: &self.shared,
+        }
+    }
+
+    /// Sends without lingering until [`Producer::linger_again`] was called as often as this.
+    pub(crate) fn stop_lingering(&self) {
         let producer = &self.shared;
         producer.rouser.rouse(producer.accumulator.begin_flush());
-        Flush { producer }
+    }
+
+    pub(crate) fn linger_again(&self) {
+        self.shared.accumulator.end_flush();
     }
 
     /// Fails messages without waiting for their delivery. Each gets its report.

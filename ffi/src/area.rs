@@ -475,6 +475,54 @@ pub unsafe extern "C" fn event_kafka_area_socket_name(
     })
 }
 
+/// Has the worker send what was published to a socket so far without lingering, and waits for nothing.
+/// Until all of that has its outcome, sockets that share its producer do not linger either.
+///
+/// Any process of the area, any thread, at any time.
+///
+/// number: for event_kafka_area_is_flushed().
+///
+/// Errors: EVENT_KAFKA_ERR_CLOSED (there is no such socket), EVENT_KAFKA_ERR_INVALID_ARG,
+/// EVENT_KAFKA_ERR_BAD_HANDLE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn event_kafka_area_flush(
+    area: AreaHandle,
+    socket: SocketHandle,
+    number: *mut u64,
+) -> i32 {
+    in_any_process(|| {
+        // SAFETY: the caller has room for a number there.
+        let out = unsafe { Out::new(number, "number") }?;
+        let asked = find_area(area)?.sockets().flush(socket.into());
+        out.set(asked.ok_or(Error::Refused(Refusal::NoSocket))?);
+        Ok(())
+    })
+}
+
+/// Says whether all that was published to a socket before a flush has its outcome, be it a failure.
+///
+/// Any process of the area, any thread, at any time.
+///
+/// is_flushed: 1 or 0; 1 also if the socket is gone.
+///
+/// Errors: EVENT_KAFKA_ERR_INVALID_ARG, EVENT_KAFKA_ERR_BAD_HANDLE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn event_kafka_area_is_flushed(
+    area: AreaHandle,
+    socket: SocketHandle,
+    number: u64,
+    is_flushed: *mut i32,
+) -> i32 {
+    in_any_process(|| {
+        // SAFETY: the caller has room for a number there.
+        let out = unsafe { Out::new(is_flushed, "is_flushed") }?;
+        let area = find_area(area)?;
+        let is_over = area.sockets().is_flushed(socket.into(), number);
+        out.set(is_over.into());
+        Ok(())
+    })
+}
+
 /// Says how an area is, without a lock and a system call but one.
 ///
 /// Any process of the area, any thread, at any time.

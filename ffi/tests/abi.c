@@ -888,6 +888,36 @@ static void an_area_says_how_its_sockets_are(const char *bootstrap) {
   end_host(host);
 }
 
+static void a_socket_is_flushed_without_lingering(const char *bootstrap) {
+  /* Within the test nothing would be sent. */
+  struct host host =
+      start_host(bootstrap, "flushed?g.linger.ms=600000&t.message.timeout.ms=900000", 0);
+  uint64_t number, next;
+  int32_t is_flushed = 0;
+  CHECK_OK(publish_to(host.area, host.socket, 1));
+  CHECK_OK(event_kafka_area_flush(host.area, host.socket, &number));
+  take_one(host.area, host.socket, 1);
+  while (!is_flushed)
+    CHECK_OK(event_kafka_area_is_flushed(host.area, host.socket, number,
+                                         &is_flushed));
+  CHECK(status_of(host.area, host.socket).delivered == 1);
+  /* It lingers again. */
+  CHECK_OK(publish_to(host.area, host.socket, 2));
+  while (!status_of(host.area, host.socket).held)
+    ;
+  usleep(200000);
+  CHECK(status_of(host.area, host.socket).held == 1);
+  CHECK_OK(event_kafka_area_flush(host.area, host.socket, &next));
+  CHECK(next > number);
+  take_one(host.area, host.socket, 2);
+  CHECK_CODE(event_kafka_area_flush(host.area, (event_kafka_socket_t){9, 9},
+                                    &next),
+             EVENT_KAFKA_ERR_CLOSED);
+  CHECK_CODE(event_kafka_area_flush(host.area, host.socket, NULL),
+             EVENT_KAFKA_ERR_INVALID_ARG);
+  end_host(host);
+}
+
 static size_t give_up(void *calls, void *room, size_t room_size) {
   CHECK(room && room_size >= 10);
   ++*(int *)calls;
@@ -1366,6 +1396,7 @@ static const struct {
     CASE(a_report_tells_where_a_message_is_and_what_it_was),
     CASE(a_message_may_go_to_another_topic_of_its_socket),
     CASE(an_area_says_how_its_sockets_are),
+    CASE(a_socket_is_flushed_without_lingering),
     CASE(a_message_that_is_given_up_never_was),
     CASE(a_socket_is_full_when_its_budget_is_used_up),
     CASE(sockets_come_and_go),

@@ -278,6 +278,12 @@ fn operators_see_how_sockets_are_and_no_secrets() {
 }
 
 #[test]
+fn what_lingers_goes_where_an_operator_wants_it() {
+    let cluster = after("flushed_without_lingering");
+    assert_eq!(values(&cluster, "published"), ["lingers", "lingers again"]);
+}
+
+#[test]
 fn a_socket_that_changes_is_told_as_an_event_and_each_change_once() {
     after("changes_are_told");
 }

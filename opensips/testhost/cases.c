@@ -777,6 +777,36 @@ static void news_do_not_feed_themselves(void)
 	CHECK(times(";") < 12);
 }
 
+static void lingering(void)
+{
+	configure("broker_id", with_brokers("[slow]%s/published?g.linger.ms=600000&t.message.timeout.ms=900000"));
+	configure("broker_id", "[dead]" DEAD "/nobody?g.linger.ms=600000&t.message.timeout.ms=900000");
+	host_route("count", count_report);
+}
+
+static void flushed_without_lingering(void)
+{
+	const char *answer;
+
+	CHECK(publish("slow", "lingers", NULL, "count") == 1);
+	/* Where SIP is served, nobody waits; it goes all the same. */
+	answer = host_manage("kafka_flush", "socket", "slow");
+	CHECK(strstr(answer, "\"broker_id\":\"slow\"") && !strstr(answer, "dead"));
+	wait_for_reports(1);
+	CHECK(publish("slow", "lingers again", NULL, "count") == 1);
+	host_become(TYPE_MODULE);
+	answer = host_manage("kafka_flush", "socket", "slow");
+	CHECK(strstr(answer, "{\"flushed\":true,\"sockets\":[{"));
+	CHECK(strstr(answer, "\"flushed\":true,\"delivered\":1,\"failed\":0,\"held\":0}"));
+	wait_for_reports(2);
+	/* What cannot be delivered is said after the time, and is still held. */
+	CHECK(publish("dead", "held", NULL, NULL) == 1);
+	answer = host_manage("kafka_flush", NULL, NULL);
+	CHECK(strstr(answer, "{\"flushed\":false,\"sockets\":[{"));
+	CHECK(strstr(answer, "\"flushed\":false,\"delivered\":0,\"failed\":0,\"held\":1}"));
+	CHECK(strstr(host_manage("kafka_flush", "socket", "nobody"), "\"code\":404"));
+}
+
 const struct host_case host_cases[] = {
 	{ "without_key_and_route", publishing, without_key_and_route, 1 },
 	{ "with_all_that_a_message_has", publishing, with_all_that_a_message_has, 1 },
@@ -811,6 +841,7 @@ const struct host_case host_cases[] = {
 	{ "malformed_sockets", NULL, malformed_sockets, 1 },
 	{ "event_status", NULL, event_status, 1 },
 	{ "operators_see_all", watched, operators_see_all, 1 },
+	{ "flushed_without_lingering", lingering, flushed_without_lingering, 1 },
 	{ "changes_are_told", watched, changes_are_told, 1 },
 	{ "news_do_not_feed_themselves", fed_by_itself, news_do_not_feed_themselves, 1 },
 	{ NULL, NULL, NULL, 0 },

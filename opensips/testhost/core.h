@@ -53,6 +53,15 @@ enum sr_core_states { STATE_RUNNING, STATE_TERMINATING };
 
 enum sr_core_states sr_get_core_status(void);
 
+enum process_type { TYPE_NONE, TYPE_UDP, TYPE_TCP, TYPE_TIMER, TYPE_MODULE };
+
+struct process_table {
+	enum process_type type;
+};
+
+extern struct process_table *pt;
+extern int process_no;
+
 typedef void (ipc_rpc_f)(int sender, void *param);
 
 int ipc_dispatch_rpc(ipc_rpc_f *function, void *param);
@@ -238,6 +247,7 @@ mi_item_t *add_mi_object(mi_item_t *to, char *name, int len);
 int add_mi_string(mi_item_t *to, char *name, int len, const char *text, int text_len);
 int add_mi_number(mi_item_t *to, char *name, int len, double number);
 int add_mi_bool(mi_item_t *to, char *name, int len, int yes);
+int get_mi_int_param(const mi_params_t *params, char *name, int *number);
 int get_mi_string_param(const mi_params_t *params, char *name, char **text, int *len);
 
 typedef struct {

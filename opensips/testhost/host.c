@@ -160,6 +160,15 @@ enum sr_core_states sr_get_core_status(void)
 	return shared->state;
 }
 
+static struct process_table this_process = { TYPE_UDP };
+struct process_table *pt = &this_process;
+int process_no = 0;
+
+void host_become(enum process_type type)
+{
+	this_process.type = type;
+}
+
 struct job {
 	ipc_rpc_f *function;
 	void *param;
@@ -793,6 +802,14 @@ int add_mi_bool(mi_item_t *to, char *name, int len, int yes)
 	begin_value(to, name, len);
 	write_json(to, yes ? "true" : "false");
 	return 0;
+}
+
+int get_mi_int_param(const mi_params_t *params, char *name, int *number)
+{
+	(void)params;
+	(void)name;
+	(void)number;
+	return -1;
 }
 
 int get_mi_string_param(const mi_params_t *params, char *name, char **text, int *len)

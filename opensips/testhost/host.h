@@ -23,6 +23,9 @@ int host_call_by_variables(const char *function, const char *const *arguments);
 
 #define HOST_NO_START (-1000)
 
+/* From now on, this process is one of this type; before, it serves SIP by UDP. */
+void host_become(enum process_type type);
+
 /* From now on, this process is told of the event that the module raises, and so is who has a socket,
  * unless that is NULL. */
 void host_subscribe(void (*tell)(const evi_params_t *params), evi_reply_sock *sock);

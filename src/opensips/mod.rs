@@ -38,9 +38,9 @@ mod socket;
 pub use event_id::{EventId, EventIds};
 pub use payload::{Event, Params, Payload, Value};
 pub use registry::{
-    OTHER_TOPICS, Registry, RegistryBuilder, SocketCounters, SocketKey, SocketPublishError,
-    SocketReport, SocketReports, SocketState, SocketStatus, SubscribeError, Subscription,
-    check_socket, sockets_match,
+    OTHER_TOPICS, Registry, RegistryBuilder, SocketCounters, SocketFlush, SocketKey,
+    SocketPublishError, SocketReport, SocketReports, SocketState, SocketStatus, SubscribeError,
+    Subscription, check_socket, sockets_match,
 };
 pub use socket::{
     BrokerId, BrokerIds, ConfigFile, KeySource, Members, Outside, ResolvedSocket, Socket,

@@ -89,6 +89,8 @@ pub(super) struct Header {
     /// Where the worker waits for a free slot for reports.
     pub(super) report_room: Doorbell<AtomicU64>,
     pub(super) totals: Totals,
+    /// How often a flush was asked for.
+    pub(super) flushes: Padded<AtomicU64>,
 }
 
 /// What there is for each process.

@@ -58,6 +58,15 @@ pub(super) struct Slot {
     /// By many at once, where its socket is full.
     refused: Padded<AtomicU64>,
     shown: Shown,
+    flush: Padded<Flush>,
+}
+
+/// Flushes that were asked for, and the last of those that are over.
+#[derive(Debug)]
+#[repr(C)]
+struct Flush {
+    wanted: AtomicU64,
+    done: AtomicU64,
 }
 
 /// Generation << 32 | state.
@@ -249,6 +258,36 @@ impl Sockets<'_> {
         })
     }
 
+    /// Asks the worker to send what a socket holds without lingering. A number for
+    /// [`Sockets::is_flushed`].
+    pub(crate) fn flush(self, id: SocketId) -> Option<u64> {
+        let slot = self.slot(id)?;
+        let number = slot.flush.wanted.fetch_add(1, Ordering::AcqRel) + 1;
+        self.0.header().flushes.fetch_add(1, Ordering::Release);
+        self.0.ring();
+        Some(number)
+    }
+
+    /// Whether all that was published before that flush has its outcome; also if the socket is gone.
+    pub(crate) fn is_flushed(self, id: SocketId, number: u64) -> bool {
+        let slot = self.slot(id);
+        slot.is_none_or(|slot| slot.flush.done.load(Ordering::Acquire) >= number)
+    }
+
+    /// For the worker: the last flush of a socket that was asked for, if it is not over.
+    pub(crate) fn wanted_flush(self, id: SocketId) -> Option<u64> {
+        let flush = &self.slot(id)?.flush;
+        let wanted = flush.wanted.load(Ordering::Acquire);
+        (wanted > flush.done.load(Ordering::Relaxed)).then_some(wanted)
+    }
+
+    /// For the worker: flushes up to this one are over.
+    pub(crate) fn flushed(self, id: SocketId, number: u64) {
+        if let Some(slot) = self.slot(id) {
+            slot.flush.done.store(number, Ordering::Release);
+        }
+    }
+
     /// In what a socket has changed since this was asked before, by whomever.
     pub(crate) fn take_change(self, id: SocketId) -> Change {
         let found = self.slot(id).zip(self.state(id));
@@ -366,6 +405,9 @@ impl Slot {
             word.store(0, Ordering::Relaxed);
         }
         self.shown.clear();
+        // Nobody asked for what comes, but numbers go on.
+        let wanted = self.flush.wanted.load(Ordering::Relaxed);
+        self.flush.done.store(wanted, Ordering::Relaxed);
         let (before, _) = self.gate.read();
         let generation = before.wrapping_add(1).max(1);
         self.gate.open(generation);

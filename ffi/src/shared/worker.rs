@@ -26,6 +26,7 @@ pub(crate) struct Worker {
     /// The room of the record that is being looked at.
     record: Vec<u8>,
     socket_changes: u64,
+    flushes: u64,
     outbox: Outbox,
     counters: WorkerCounters,
 }
@@ -101,6 +102,7 @@ impl Worker {
             poll,
             record: Vec::new(),
             socket_changes: 0,
+            flushes: 0,
             counters: WorkerCounters::default(),
         })
     }
@@ -139,6 +141,12 @@ impl Worker {
     pub(crate) fn have_sockets_changed(&mut self) -> bool {
         let changes = self.area.header().socket_changes.load(Ordering::Acquire);
         changes != std::mem::replace(&mut self.socket_changes, changes)
+    }
+
+    /// Whether a flush was asked for since the last time that this was asked.
+    pub(crate) fn are_flushes_wanted(&mut self) -> bool {
+        let flushes = self.area.header().flushes.load(Ordering::Acquire);
+        flushes != std::mem::replace(&mut self.flushes, flushes)
     }
 
     /// Has [`Self::sleep`] end when this becomes readable, too.

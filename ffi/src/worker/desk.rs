@@ -10,8 +10,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
 use event_kafka::opensips::{
-    Registry, SocketKey, SocketPublishError, SocketReport, SocketReports, SocketState as Producing,
-    SocketStatus, SubscribeError,
+    Registry, SocketFlush, SocketKey, SocketPublishError, SocketReport, SocketReports,
+    SocketState as Producing, SocketStatus, SubscribeError,
 };
 use event_kafka::{Contact as Reached, Failure, Persisted, PublishError};
 
@@ -124,10 +124,26 @@ struct Served {
     replaced: Option<Instant>,
     /// How many more rounds may find messages that were published before it was closed.
     rounds_left: Option<usize>,
+    /// A flush that is under way.
+    flushing: Option<Flushing>,
+    /// Messages that were accepted, and those that had their outcome.
+    accepted: u64,
+    settled: u64,
     /// What is to be shown of it: what went wrong first since that was done.
     trouble: Option<Trouble>,
     /// As it was shown.
     contact: Contact,
+}
+
+/// A socket does not linger until all that was published before has its outcome.
+struct Flushing {
+    number: u64,
+    /// How many more rounds may find messages that were published before.
+    rounds_left: usize,
+    /// So many messages have to be settled, once there are no more of those.
+    until_settled: u64,
+    /// `None`: there is no producer, and so nothing is held.
+    _lingers_not: Option<SocketFlush>,
 }
 
 /// What became of a message.
@@ -216,6 +232,10 @@ impl Desk {
                 self.is_outdated = true;
                 self.clerk.look_at_sockets();
             }
+            // Before the lanes: what was published before a flush lies there now.
+            if self.lanes.are_flushes_wanted() {
+                self.clerk.begin_flushes();
+            }
             let unparked = self.unpark();
             let taken = self.serve();
             let reported = self.report();
@@ -223,6 +243,7 @@ impl Desk {
             // A lane that is left alone may hold messages.
             let are_lanes_empty = taken == 0 && !self.clerk.is_anybody_behind();
             self.clerk.let_go(are_lanes_empty);
+            let is_flushing = self.clerk.flush(are_lanes_empty);
             self.answer(are_lanes_empty);
             self.count();
             let has_worked = taken + reported + unparked > 0;
@@ -233,7 +254,7 @@ impl Desk {
             }
             match self.reports.poll_take(&mut Context::from_waker(&waker)) {
                 Poll::Ready(report) => self.hand_over(report),
-                Poll::Pending if self.clerk.is_letting_go() => {}
+                Poll::Pending if self.clerk.is_letting_go() || is_flushing => {}
                 // It fails only where descriptors are out of order, and then at once: no harm, but
                 // for the processor.
                 Poll::Pending => drop(self.lanes.sleep(self.until_shown())),
@@ -423,6 +444,7 @@ impl Clerk {
             .publish_promised(key, message.topic, message.record, ticket)
             .map_err(Refusal::BySocket)?;
         served.held += 1;
+        served.accepted += 1;
         Ok(())
     }
 
@@ -493,7 +515,9 @@ impl Clerk {
         let (delivered, failed) = (u64::from(delivered), u64::from(!delivered));
         self.area.sockets().count(socket, 0, delivered, failed);
         let served = self.sockets[socket.slot as usize].as_mut();
-        served.expect("it stays until nothing is held").held -= 1;
+        let served = served.expect("it stays until nothing is held");
+        served.held -= 1;
+        served.settled += 1;
     }
 
     /// Meets what is new in the table, and what is closing.
@@ -531,6 +555,9 @@ impl Clerk {
             held: 0,
             replaced: None,
             rounds_left: None,
+            flushing: None,
+            accepted: 0,
+            settled: 0,
             trouble: None,
             contact: Contact::Idle,
         });
@@ -612,6 +639,48 @@ impl Clerk {
                 self.sockets[slot] = None;
             }
         }
+    }
+
+    /// Has sockets not linger for which somebody asks that.
+    fn begin_flushes(&mut self) {
+        // Whoever asks may have subscribed the socket just now.
+        self.look_at_sockets();
+        let rounds_left = self.area.sizes().lane_bytes / QUANTUM + 2;
+        for served in self.sockets.iter_mut().flatten() {
+            let Some(number) = self.area.sockets().wanted_flush(served.id) else {
+                continue;
+            };
+            let key = served.key.as_ref().ok();
+            served.flushing = Some(Flushing {
+                number,
+                rounds_left,
+                until_settled: 0,
+                _lingers_not: key.and_then(|key| self.registry.begin_flush(*key)),
+            });
+        }
+    }
+
+    /// Ends flushes that have reached what they are for. Whether some wait for another round.
+    fn flush(&mut self, are_lanes_empty: bool) -> bool {
+        let mut has_more = false;
+        for served in self.sockets.iter_mut().flatten() {
+            let Some(flushing) = &mut served.flushing else {
+                continue;
+            };
+            if flushing.rounds_left > 0 {
+                flushing.rounds_left = match are_lanes_empty {
+                    true => 0,
+                    false => flushing.rounds_left - 1,
+                };
+                flushing.until_settled = served.accepted;
+            }
+            has_more |= flushing.rounds_left > 0;
+            if flushing.rounds_left == 0 && served.settled >= flushing.until_settled {
+                self.area.sockets().flushed(served.id, flushing.number);
+                served.flushing = None;
+            }
+        }
+        has_more
     }
 
     /// Something went wrong with a message of a socket. What is in the table is the first of many.

@@ -6,6 +6,7 @@
 
 mod cluster;
 mod error;
+mod flush;
 mod headers;
 mod ledger;
 mod reports;
@@ -31,6 +32,7 @@ use headers::Headers;
 use ledger::{Ledger, Limits};
 
 pub use error::{SocketPublishError, SubscribeError};
+pub use flush::SocketFlush;
 pub use ledger::SocketCounters;
 pub use reports::{SocketReport, SocketReports};
 
@@ -323,6 +325,14 @@ impl<T: Copy> Registry<T> {
             self.shared.remove(&member);
         }
         true
+    }
+
+    /// Has the producer of a socket send without lingering until the answer is dropped, and waits for
+    /// nothing; `None` if there is no such socket. Others that share the producer do not linger either.
+    pub fn begin_flush(&self, key: SocketKey) -> Option<SocketFlush> {
+        let places = self.shared.places.read();
+        let member = find(&places, key)?;
+        Some(SocketFlush::begin(Arc::clone(&member.cluster)))
     }
 
     /// Sends without lingering, and waits until every message of every socket has its outcome.

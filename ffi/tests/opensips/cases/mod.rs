@@ -97,6 +97,11 @@ pub(crate) const ALL: &[(&str, &str, Case)] = &[
         status::status,
     ),
     (
+        "flush",
+        "kafka_flush has what lingers sent, and says what became of it",
+        status::flush,
+    ),
+    (
         "changes",
         "a socket that comes up, goes down or fills is told as an event, once",
         status::changes,

@@ -62,6 +62,41 @@ route {{
     ))
 }
 
+pub(super) fn flush(tree: &Tree) -> Option<String> {
+    const PUBLISHED: usize = 10;
+    let topic = Topic::new(shared_cluster()?, "flush");
+    let script = format!(
+        r#"
+modparam("event_kafka", "broker_id", "[slow]{topic}?g.linger.ms=600000&t.message.timeout.ms=900000")
+modparam("event_kafka", "broker_id", "[dead]127.0.0.1:1/nobody")
+route {{
+    if ($rU == "dead") kafka_publish("dead", $rb); else kafka_publish("slow", $rb);
+    sl_send_reply(200, "OK");
+}}
+"#
+    );
+    let server = Server::start(tree, "flush", &script);
+    let mut client = server.client();
+    for _ in 0..PUBLISHED {
+        client.request("slow", b"x");
+    }
+    let before = topic.records().len();
+    let slow = server.manage("kafka_flush", &["slow"]);
+    let delivered = format!(r#""flushed":true,"delivered":{PUBLISHED},"failed":0,"held":0"#);
+    assert!(slow.contains(&delivered), "{slow}");
+    assert_eq!((before, topic.records().len()), (0, PUBLISHED));
+    client.request("dead", b"x");
+    let dead = server.manage("kafka_flush", &["*", "100"]);
+    let held = r#""flushed":false,"delivered":0,"failed":0,"held":1"#;
+    assert!(dead.contains(held) && dead.contains("slow"), "{dead}");
+    let too_long = server.manage("kafka_flush", &["*", "5001"]);
+    assert!(too_long.contains(r#""code":400"#), "{too_long}");
+    server.end();
+    Some(format!(
+        "{before} of {PUBLISHED} delivered while they lingered, all by kafka_flush; 1 held by the dead one"
+    ))
+}
+
 pub(super) fn changes(tree: &Tree) -> Option<String> {
     let topic = Topic::new(shared_cluster()?, "changes");
     let script = format!(
