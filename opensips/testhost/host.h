@@ -78,6 +78,9 @@ void host_have_module_process_late(void);
 int host_module_process(void);
 void host_start_module_process(void);
 
+/* Kills it, and waits until it has ended; whether it has. */
+int host_kill_module_process(void);
+
 /* A SIP message, with a Call-ID. */
 struct sip_msg *host_message(void);
 

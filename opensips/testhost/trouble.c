@@ -534,7 +534,7 @@ static void kill_worker(void)
 
 	CHECK(publish("k1", "before", NULL, "count") == 1);
 	wait_for_reports(1);
-	CHECK(kill(host_module_process(), SIGKILL) == 0);
+	CHECK(host_kill_module_process());
 	/* Nobody is there, and nobody waits. */
 	sock = parse(with_brokers("%s/events?g.linger.ms=0"));
 	CHECK(sock);
@@ -563,7 +563,7 @@ static void killed_and_not_replaced(void)
 
 	CHECK(publish("k1", "before", NULL, "count") == 1);
 	wait_for_reports(1);
-	CHECK(kill(host_module_process(), SIGKILL) == 0);
+	CHECK(host_kill_module_process());
 	/* As long as there is room, and then at once no more. */
 	for (i = 0; i < 100000; i++)
 		taken += publish("k1", "meanwhile", NULL, "count") == 1;
