@@ -1,13 +1,14 @@
 //! How batches are compressed.
 
 use std::fs;
+use std::time::Instant;
 
 use event_kafka::config::Config;
 use kafka_sim::secs;
 use kafka_wire::Codec;
 
 use crate::effect::{Effect, and};
-use crate::sockets::Real;
+use crate::sockets::{PATIENCE, Real};
 use crate::virtual_time::Virtual;
 
 /// How a batch of a hundred messages is compressed, and how many bytes it has then.
@@ -51,10 +52,17 @@ pub(crate) fn compression_level(effect: &Effect) {
 }
 
 pub(crate) fn compression_threads(effect: &Effect) {
+    let expected = [1, 3];
+    let mut wanted = expected.into_iter();
     let observed = effect.with("3", |config| {
         let run = Real::start(and(config, &[("compression.codec", "lz4")]));
         assert_eq!(threads(), 0, "before the first batch");
         assert_eq!(run.deliver(1), 1);
+        // A thread has its name only once it runs.
+        let (wanted, deadline) = (wanted.next(), Instant::now() + PATIENCE);
+        while Some(threads()) < wanted && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
         let running = threads();
         drop(run);
         // Each ends by itself once there is nothing for it any more.
@@ -63,7 +71,7 @@ pub(crate) fn compression_threads(effect: &Effect) {
         }
         running
     });
-    assert_eq!(observed, [1, 3]);
+    assert_eq!(observed, expected);
 }
 
 /// Threads of this process that compress.

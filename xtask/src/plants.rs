@@ -278,6 +278,17 @@ mod tests {
     }
 
     #[test]
+    fn every_plant_fits_the_code() {
+        for plant in read_plants().expect("readable") {
+            let mut git = Command::new("git");
+            git.args(["apply", "--recount", "--check"])
+                .arg(&plant.path)
+                .current_dir(workspace_root());
+            assert!(run(&mut git).is_ok(), "{plant:?}");
+        }
+    }
+
+    #[test]
     fn every_plant_says_what_it_is_and_what_finds_it() {
         let plants = read_plants().expect("readable");
         assert!(plants.len() >= 20, "{}", plants.len());
