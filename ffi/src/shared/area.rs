@@ -360,6 +360,16 @@ mod tests {
     }
 
     #[test]
+    fn lanes_that_nobody_uses_may_be_more_than_the_host_has_memory_for() {
+        let sizes = Sizes {
+            lanes: 256,
+            lane_bytes: 1 << 30,
+            ..Sizes::default()
+        };
+        Area::create(&sizes).unwrap();
+    }
+
+    #[test]
     fn what_there_is_does_not_overlap() {
         let sizes = Sizes {
             lanes: 3,

@@ -21,9 +21,10 @@ pub(super) struct Mapping {
 pub(super) unsafe trait Shareable {}
 
 impl Mapping {
-    /// Shared with all children.
+    /// Shared with all children. Pages count once they are used: with lanes for more processes than
+    /// there are, most never are, and a small host would refuse them all.
     pub(super) fn shared(len: NonZeroUsize) -> Result<Self, Errno> {
-        Self::new(len, MapFlags::MAP_SHARED)
+        Self::new(len, MapFlags::MAP_SHARED | MapFlags::MAP_NORESERVE)
     }
 
     /// Of this process alone: a child finds it zeroed.
