@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kafka_engine::accumulator::Accumulator;
+use kafka_engine::signal::Listener;
 use kafka_engine::{Purge, Undelivered, say};
 use parking_lot::Mutex;
 
@@ -307,6 +308,11 @@ impl Producer {
     /// ```
     pub fn contact(&self) -> Contact {
         self.shared.accumulator.contact()
+    }
+
+    /// A place to wait until that changes.
+    pub(crate) fn contact_listener(&self) -> Listener {
+        self.shared.accumulator.contact_changed().listener()
     }
 
     /// What was [recorded](ProducerBuilder::record) so far, as the content of a file; `None` if

@@ -131,9 +131,14 @@ impl Accumulator {
         self.core.condemned()
     }
 
-    /// How this producer stands with its cluster. Whoever waits for reports is woken when it changes.
+    /// How this producer stands with its cluster.
     pub fn contact(&self) -> Contact {
         self.core.contact.lock().clone()
+    }
+
+    /// Notified when that changes.
+    pub fn contact_changed(&self) -> &Arc<Signal> {
+        &self.core.contact_changed
     }
 
     /// What the flight [recorder](crate::recording) holds, as a file; `None` if there is none
@@ -233,6 +238,7 @@ pub(crate) struct Core {
     closed: AtomicBool,
     fatal: OnceLock<FatalError>,
     contact: Mutex<Contact>,
+    contact_changed: Arc<Signal>,
     seed: u64,
     flushing: AtomicUsize,
     work: Mutex<Vec<Work>>,
@@ -253,6 +259,7 @@ impl Core {
             closed: AtomicBool::new(false),
             fatal: OnceLock::new(),
             contact: Mutex::default(),
+            contact_changed: Arc::default(),
             seed,
             flushing: AtomicUsize::new(0),
             work: Mutex::default(),
@@ -307,7 +314,7 @@ impl Core {
         *shown = contact;
         drop(shown);
         if is_news {
-            self.reports.arrived().notify();
+            self.contact_changed.notify();
         }
     }
 

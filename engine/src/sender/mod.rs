@@ -275,7 +275,9 @@ impl Sender {
         let failed = partitions.try_for_each(|(topic, answer)| {
             let shipment = self.take_answered(topic, answer, &mut verdict.unanswered)?;
             let hint = answer.current_leader;
-            if cluster.get(NodeId(hint.leader_id)).is_some() {
+            let leader = NodeId(hint.leader_id);
+            // A partition without a leader has -1, which is no bootstrap address.
+            if !leader.is_bootstrap() && cluster.get(leader).is_some() {
                 let moved = self.lanes[shipment.lane as usize].follow(hint);
                 verdict.leaders_moved |= moved;
             }

@@ -56,6 +56,26 @@ fn a_new_leader_that_nobody_knows_is_found_where_the_former_one_says() {
 }
 
 #[test]
+fn a_leader_that_is_none_is_not_taken_for_a_bootstrap_address() {
+    let mut world = World::new(Cluster::new(2).with_topic("t", 1), Settings::default());
+    world.cluster.lead("t", 0, Some(2));
+    let topic = world.topic("t");
+    world.publish(&topic, &Message::of(10));
+    world.run_dry(secs(1));
+    let nobody = Fault::Misreport(|response| {
+        let answer = &mut response.topics[0].partitions[0];
+        answer.error_code = ErrorCode::NOT_LEADER_OR_FOLLOWER;
+        answer.base_offset = -1;
+        answer.current_leader.leader_epoch += 1;
+        answer.current_leader.leader_id = -1;
+    });
+    world.cluster.broker(2).script(Produce, [nobody]);
+    world.publish(&topic, &Message::of(10));
+    world.run_dry(secs(10));
+    assert_eq!(world.requests_of(Produce, 1), 0);
+}
+
+#[test]
 fn leaders_that_name_each_other_are_not_hammered() {
     let mut world = World::new(Cluster::new(2).with_topic("t", 1), Settings::default());
     let topic = world.topic("t");

@@ -206,6 +206,8 @@ impl Sockets<'_> {
             delivered,
             failed,
         };
+        // If any of this is of a later socket, the gate tells.
+        fence(Ordering::Acquire);
         self.state(id).map(|_| counters)
     }
 
@@ -241,6 +243,8 @@ impl Sockets<'_> {
     /// How a socket is, as the worker showed it last.
     pub(crate) fn condition(self, id: SocketId) -> Option<Condition> {
         let condition = self.slot(id)?.shown.condition();
+        // As in `counters`.
+        fence(Ordering::Acquire);
         self.state(id).map(|_| condition)
     }
 

@@ -38,6 +38,8 @@ pub(super) struct Desk {
     orders: Receiver<Order>,
     /// Who waits until the lanes were seen empty, or all was reported.
     waiting: Vec<Order>,
+    /// The seat whose reports are the first to get room.
+    first_unparked: usize,
     /// When it was last shown how sockets are.
     shown_at: Instant,
     /// Whether anything may have changed since.
@@ -209,6 +211,7 @@ impl Desk {
             bells: bells.clone(),
             orders,
             waiting: Vec::new(),
+            first_unparked: 0,
             shown_at: Instant::now(),
             is_outdated: true,
         }
@@ -302,13 +305,16 @@ impl Desk {
         self.clerk.hand_over(outcome, self.lanes.outbox());
     }
 
-    /// Sends reports that waited for room; how many.
+    /// Sends reports that waited for room, those of each seat first in turn; how many.
     fn unpark(&mut self) -> usize {
         if self.clerk.parked_count == 0 {
             return 0;
         }
         let outbox = self.lanes.outbox();
-        let seats = 0..self.clerk.parked.len();
+        let count = self.clerk.parked.len();
+        let first = self.first_unparked;
+        self.first_unparked = (first + 1) % count;
+        let seats = (first..count).chain(0..first);
         let count = seats.map(|seat| self.clerk.unpark(seat, outbox)).sum();
         outbox.flush();
         count
@@ -650,6 +656,10 @@ impl Clerk {
             let Some(number) = self.area.sockets().wanted_flush(served.id) else {
                 continue;
             };
+            let is_it = |flushing: &Flushing| flushing.number == number;
+            if served.flushing.as_ref().is_some_and(is_it) {
+                continue;
+            }
             let key = served.key.as_ref().ok();
             served.flushing = Some(Flushing {
                 number,

@@ -42,6 +42,7 @@ pub struct SocketReports<T> {
 struct Source {
     cluster: Arc<Cluster>,
     reports: Reports,
+    contact: Listener,
 }
 
 impl<T: Copy> SocketReports<T> {
@@ -66,7 +67,8 @@ impl<T: Copy> SocketReports<T> {
         block_on(timeout, |context| self.poll_take(context))
     }
 
-    /// Takes a report; if there is none, has the task woken when one comes.
+    /// Takes a report; if there is none, has the task woken when one comes, or when the contact of a
+    /// producer with its cluster has changed ([`SocketStatus::contact`](super::SocketStatus::contact)).
     pub fn poll_take(&mut self, context: &mut Context<'_>) -> Poll<SocketReport<T>> {
         if let Some(report) = self.take() {
             return Poll::Ready(report);
@@ -90,6 +92,7 @@ impl<T: Copy> SocketReports<T> {
         let sources = state.clusters.iter().map(|cluster| Source {
             cluster: Arc::clone(cluster),
             reports: cluster.producer().reports(),
+            contact: cluster.producer().contact_listener(),
         });
         let before = std::mem::replace(&mut self.sources, sources.collect());
         drop(state);
@@ -126,6 +129,7 @@ impl Source {
     }
 
     fn poll_take(&mut self, context: &mut Context<'_>) -> Option<Report> {
+        self.contact.listen(context.waker());
         let mut batch = self.cluster.reports.lock();
         loop {
             let report = batch.next();
