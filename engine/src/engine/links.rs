@@ -163,15 +163,15 @@ impl Engine {
         let Some(node) = self.cluster.get_mut(id) else {
             return;
         };
-        node.failed(error.to_string().into(), lasted);
+        let why: Arc<str> = error.to_string().into();
+        node.failed(Arc::clone(&why), lasted);
         let wait = backoff(first, max, node.failures, 0.75..=1.5, &mut self.random);
         let until = now.after(wait);
         node.link = Link::Backoff(until);
         self.timers.arm(Timer::Reconnect(id), until);
         let failures = node.failures;
         if !self.cluster.is_up() {
-            self.core
-                .set_contact(Contact::Down(error.to_string().into()));
+            self.core.set_contact(Contact::Down(why));
         }
         let subject = Subject::Broker(error.broker.clone());
         let reason = Reason::Connection(std::mem::discriminant(&error.trouble));

@@ -14,6 +14,7 @@ use super::memory::{Bytes, Padded, UNIT, round_up};
 use super::process::Process;
 use super::record::SocketId;
 use super::shown::{Change, Condition, Shown};
+use super::totals::Counted;
 
 /// The table, as every process sees it.
 #[derive(Clone, Copy, Debug)]
@@ -80,15 +81,6 @@ struct Filling {
     /// The process that fills it, as a [`Process`], or has filled it.
     by: AtomicU64,
     text_len: AtomicU64,
-}
-
-/// Only the worker stores these.
-#[derive(Debug)]
-#[repr(C)]
-struct Counted {
-    accepted: AtomicU64,
-    delivered: AtomicU64,
-    failed: AtomicU64,
 }
 
 // SAFETY: atomic words all of them.
@@ -194,14 +186,9 @@ impl Sockets<'_> {
     pub(crate) fn counters(self, id: SocketId) -> Option<SocketCounters> {
         self.state(id)?;
         let slot = &self.0.socket_slots()[id.slot as usize];
-        let [accepted, delivered, failed] = slot.counted.all();
-        // Acquire, outcomes first: what is accepted meanwhile must not be fewer than they are.
-        let (delivered, failed) = (
-            delivered.load(Ordering::Acquire),
-            failed.load(Ordering::Acquire),
-        );
+        let [accepted, delivered, failed] = slot.counted.read();
         let counters = SocketCounters {
-            accepted: accepted.load(Ordering::Relaxed),
+            accepted,
             refused: slot.refused.load(Ordering::Relaxed),
             delivered,
             failed,
@@ -227,17 +214,9 @@ impl Sockets<'_> {
             return;
         }
         let slot = &self.0.socket_slots()[id.slot as usize];
-        for (word, more) in slot
-            .counted
-            .all()
-            .into_iter()
-            .zip([accepted, delivered, failed])
-        {
-            let count = word.load(Ordering::Relaxed).wrapping_add(more);
-            word.store(count, Ordering::Release);
+        for counted in [&slot.counted, &self.0.header().totals.counted] {
+            counted.count(accepted, delivered, failed);
         }
-        let totals = &self.0.header().totals;
-        totals.count(accepted, delivered, failed);
     }
 
     /// How a socket is, as the worker showed it last.
@@ -324,14 +303,9 @@ impl Sockets<'_> {
 
     /// For a new worker: what the one before had accepted and not settled is lost, and so has failed.
     pub(crate) fn fail_held(self) {
-        for (id, _) in self.all() {
-            if let Some(counters) = self.counters(id) {
-                let held = counters.accepted - counters.delivered - counters.failed;
-                let failed = &self.0.socket_slots()[id.slot as usize].counted.failed;
-                failed.store(counters.failed + held, Ordering::Release);
-            }
-            self.0.header().totals.settle();
-        }
+        let slots = self.all().filter_map(|(id, _)| self.slot(id));
+        slots.for_each(|slot| slot.counted.settle());
+        self.0.header().totals.counted.settle();
     }
 
     /// For the worker: whether the socket takes no more messages for now.
@@ -404,10 +378,8 @@ impl Slot {
 
     /// Opens the gate for what was filled in; the generation.
     fn finish(&self) -> u32 {
-        let counted = self.counted.all();
-        for word in counted.into_iter().chain([&*self.refused]) {
-            word.store(0, Ordering::Relaxed);
-        }
+        self.counted.clear();
+        self.refused.store(0, Ordering::Relaxed);
         self.shown.clear();
         // Nobody asked for what comes, but numbers go on.
         let wanted = self.flush.wanted.load(Ordering::Relaxed);
@@ -445,12 +417,6 @@ impl Gate {
 
 fn word(generation: u32, state: u32) -> u64 {
     u64::from(generation) << 32 | u64::from(state)
-}
-
-impl Counted {
-    fn all(&self) -> [&AtomicU64; 3] {
-        [&self.accepted, &self.delivered, &self.failed]
-    }
 }
 
 impl SocketState {

@@ -6,22 +6,23 @@ use super::area::Area;
 use super::memory::Padded;
 use super::process::Process;
 
-/// Counters of the area. Only the worker stores those of [`Counted`].
+/// Counters of the area. Only the worker stores those of [`Counted`], and what it has reported.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Totals {
-    counted: Padded<Counted>,
+    pub(super) counted: Padded<Counted>,
+    reported: Padded<AtomicU64>,
     /// By many at once, where sockets are full.
     refused: Padded<AtomicU64>,
 }
 
+/// Messages of a socket, or of all. Only the worker stores these.
 #[derive(Debug)]
 #[repr(C)]
-struct Counted {
-    accepted: AtomicU64,
-    delivered: AtomicU64,
+pub(super) struct Counted {
+    pub(super) accepted: AtomicU64,
+    pub(super) delivered: AtomicU64,
     failed: AtomicU64,
-    reported: AtomicU64,
 }
 
 /// The area at a moment.
@@ -49,49 +50,51 @@ impl Totals {
     pub(super) fn count_refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
-
-    pub(super) fn count(&self, accepted: u64, delivered: u64, failed: u64) {
-        let counted = &self.counted;
-        add(&counted.accepted, accepted);
-        add(&counted.delivered, delivered);
-        add(&counted.failed, failed);
-    }
 }
 
-impl Totals {
-    /// For a new worker, once nothing of the one before is held any more: that one may have been
-    /// killed after it counted a message for its socket, and before it did so here.
+impl Counted {
+    pub(super) fn count(&self, accepted: u64, delivered: u64, failed: u64) {
+        add(&self.accepted, accepted);
+        add(&self.delivered, delivered);
+        add(&self.failed, failed);
+    }
+
+    /// What was accepted, delivered and failed.
+    pub(super) fn read(&self) -> [u64; 3] {
+        // Acquire, outcomes first: what is accepted meanwhile must not be fewer than they are.
+        let delivered = self.delivered.load(Ordering::Acquire);
+        let failed = self.failed.load(Ordering::Acquire);
+        [self.accepted.load(Ordering::Relaxed), delivered, failed]
+    }
+
+    /// For a new worker: what the one before held is lost, and so has failed. That one may have been
+    /// killed after it counted a message for its socket, and before it did so for all.
     pub(super) fn settle(&self) {
-        let Counted {
-            accepted,
-            delivered,
-            failed,
-            ..
-        } = &*self.counted;
-        let delivered = delivered.load(Ordering::Relaxed);
-        let outcomes = delivered + failed.load(Ordering::Relaxed);
-        let all = accepted.load(Ordering::Relaxed).max(outcomes);
+        let [accepted, delivered, failed] = self.read();
+        let all = accepted.max(delivered + failed);
         // First, so that outcomes are never more.
-        accepted.store(all, Ordering::Release);
-        failed.store(all - delivered, Ordering::Release);
+        self.accepted.store(all, Ordering::Release);
+        self.failed.store(all - delivered, Ordering::Release);
+    }
+
+    /// For whoever fills a slot anew.
+    pub(super) fn clear(&self) {
+        for word in [&self.accepted, &self.delivered, &self.failed] {
+            word.store(0, Ordering::Relaxed);
+        }
     }
 }
 
 impl Area {
     /// For the worker: so many more reports were sent.
     pub(crate) fn count_reported(&self, more: u64) {
-        add(&self.header().totals.counted.reported, more);
+        add(&self.header().totals.reported, more);
     }
 
     /// Without a lock.
     pub(crate) fn overview(&self) -> Overview {
         let totals = &self.header().totals;
-        let counted = &totals.counted;
-        // Acquire, outcomes first: what is accepted meanwhile must not be fewer than they are.
-        let (delivered, failed) = (
-            counted.delivered.load(Ordering::Acquire),
-            counted.failed.load(Ordering::Acquire),
-        );
+        let [accepted, delivered, failed] = totals.counted.read();
         let sockets = self.sockets();
         let seats = self.seats().iter();
         let is_taken = |owner: &AtomicU64| owner.load(Ordering::Relaxed) != 0;
@@ -104,11 +107,11 @@ impl Area {
         });
         let worker = Process::from_word(self.header().worker.load(Ordering::Acquire));
         Overview {
-            accepted: counted.accepted.load(Ordering::Relaxed),
+            accepted,
             delivered,
             failed,
             refused: totals.refused.load(Ordering::Relaxed),
-            reported: counted.reported.load(Ordering::Relaxed),
+            reported: totals.reported.load(Ordering::Relaxed),
             held_bytes,
             lanes,
             lane_bytes,

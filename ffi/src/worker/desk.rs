@@ -120,8 +120,6 @@ struct Served {
     id: SocketId,
     /// Or why there is none.
     key: Result<SocketKey, Arc<str>>,
-    /// Messages that were accepted and have not left.
-    held: u64,
     /// When it last got another producer for one that had failed for good.
     replaced: Option<Instant>,
     /// How many more rounds may find messages that were published before it was closed.
@@ -449,7 +447,6 @@ impl Clerk {
         self.registry
             .publish_promised(key, message.topic, message.record, ticket)
             .map_err(Refusal::BySocket)?;
-        served.held += 1;
         served.accepted += 1;
         Ok(())
     }
@@ -522,7 +519,6 @@ impl Clerk {
         self.area.sockets().count(socket, 0, delivered, failed);
         let served = self.sockets[socket.slot as usize].as_mut();
         let served = served.expect("it stays until nothing is held");
-        served.held -= 1;
         served.settled += 1;
     }
 
@@ -558,7 +554,6 @@ impl Clerk {
         self.sockets[id.slot as usize] = Some(Served {
             id,
             key,
-            held: 0,
             replaced: None,
             rounds_left: None,
             flushing: None,
@@ -640,7 +635,7 @@ impl Clerk {
                     self.keys.remove(served.id);
                 }
             }
-            if *rounds_left == 0 && served.held == 0 {
+            if served.rounds_left == Some(0) && served.held() == 0 {
                 self.area.sockets().remove(served.id);
                 self.sockets[slot] = None;
             }
@@ -738,7 +733,7 @@ impl Clerk {
 
     fn is_all_reported(&self) -> bool {
         let mut sockets = self.sockets.iter().flatten();
-        self.parked_count == 0 && sockets.all(|served| served.held == 0)
+        self.parked_count == 0 && sockets.all(|served| served.held() == 0)
     }
 
     fn now_us(&self) -> u64 {
@@ -747,6 +742,11 @@ impl Clerk {
 }
 
 impl Served {
+    /// Messages that were accepted and have not left.
+    fn held(&self) -> u64 {
+        self.accepted - self.settled
+    }
+
     fn condition(&mut self, status: &SocketStatus) -> Condition {
         let condition = match &status.state {
             Producing::Failed(fatal) => self.has_failed(|| (fatal.error.code(), fatal.to_string())),

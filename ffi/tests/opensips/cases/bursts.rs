@@ -62,6 +62,7 @@ pub(super) fn slow_end(tree: &Tree) -> Option<String> {
     nodes.iter().for_each(|node| cluster.pause(*node));
     assert_eq!(client.request("some", b""), MESSAGES.to_string());
     let ended = thread::spawn(move || server.end());
+    // The broker is slow for so long: that is what happens here, and nothing is waited for.
     thread::sleep(Duration::from_secs(1));
     assert!(!ended.is_finished(), "it did not wait");
     nodes.iter().for_each(|node| cluster.resume(*node));

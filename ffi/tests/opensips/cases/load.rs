@@ -135,6 +135,7 @@ pub(crate) fn watched<R>(
         let mut most = Held::by(server, worker);
         let mut next = start + pause;
         while !is_over.load(Ordering::Relaxed) {
+            // How soon it is seen that all is over; it looks at memory less often.
             thread::sleep(Duration::from_millis(20));
             if Instant::now() < next {
                 continue;

@@ -201,6 +201,7 @@ fn wait_for_outcomes(server: &Server, timeout: Duration) -> Counts {
         if is_done || Instant::now() > deadline {
             return counts;
         }
+        // OpenSIPS counts, and announces nothing.
         std::thread::sleep(Duration::from_millis(50));
     }
 }
