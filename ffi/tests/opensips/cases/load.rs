@@ -120,6 +120,15 @@ impl fmt::Display for Held {
     }
 }
 
+/// Prints lines, if somebody wants to be told.
+pub(crate) fn say_if(is_told: bool) -> impl Fn(String) + Sync {
+    move |line| {
+        if is_told {
+            println!("{line}");
+        }
+    }
+}
+
 /// Does something and looks meanwhile, again and again after a pause, what is held, and says so. What
 /// was held at most, and what came of it.
 pub(crate) fn watched<R>(

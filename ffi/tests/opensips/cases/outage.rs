@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use kafka_mock::Cluster;
 
-use super::load::{Held, Load, stored, watched};
+use super::load::{Held, Load, say_if, stored, watched};
 use crate::server::Server;
 use crate::tree::Tree;
 
@@ -68,11 +68,7 @@ const BODY: usize = 1000;
 const OTHERS: u64 = 10;
 
 fn go_through(tree: &Tree, name: &str, outage: &Outage) -> String {
-    let say = |line: String| {
-        if outage.is_told {
-            println!("{line}");
-        }
-    };
+    let say = say_if(outage.is_told);
     let [away, alive] = ["calls", "others"].map(|topic| {
         let cluster = Cluster::builder().retain_bytes(1 << 20).start().unwrap();
         cluster.create_topic(topic, 4);

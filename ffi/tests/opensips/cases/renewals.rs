@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use kafka_mock::Cluster;
 
-use super::load::{Held, Load, stored, watched};
+use super::load::{Held, Load, say_if, stored, watched};
 use crate::server::Server;
 use crate::tree::Tree;
 
@@ -68,11 +68,7 @@ const EVENTS: u64 = 10;
 const LAZY: u64 = 10;
 
 fn go_through(tree: &Tree, name: &str, renewals: &Renewals) -> String {
-    let say = |line: String| {
-        if renewals.is_told {
-            println!("{line}");
-        }
-    };
+    let say = say_if(renewals.is_told);
     let cluster = Cluster::builder().retain_bytes(1 << 20).start().unwrap();
     for topic in 0..renewals.sockets {
         cluster.create_topic(&topic_of(topic), 1);
